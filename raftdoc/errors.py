@@ -1,0 +1,280 @@
+"""Every error that a caller may see, in one tree.
+
+    RaftdocError
+    ├── InvalidRequest                  400  the caller's fault; nothing was done
+    │   ├── MalformedJson               400  names line and column, or the offending value
+    │   ├── InvalidDocument             422  JSON, but no document: root, depth, reserved names
+    │   ├── InvalidId · InvalidName     400
+    │   ├── UnknownOption               400  query parameter or member that nothing reads
+    │   ├── InvalidCursor               400
+    │   ├── TooLarge                    413  carries the limit
+    │   └── UnsupportedMediaType        415
+    ├── NotFound                        404  database, collection, document, request, group
+    ├── Conflict                        409  document, database options
+    ├── PreconditionFailed              412  If-Match, If-None-Match
+    ├── KeyReused · KeyExpired          422  idempotency keys
+    ├── LimitReached                    409  a documented bound of the catalog
+    ├── Unavailable                     503  retryable; nothing was done
+    │   ├── NotLeader                        carries the leader if known
+    │   ├── NoLeader
+    │   ├── OverBudget                       carries which budget
+    │   ├── Draining
+    │   └── StalenessNotMet
+    ├── DeadlineExceeded                504  outcome says whether a write may have happened
+    ├── OutcomeUnknown                  503  sent, then lost sight of: the same idempotency key is safe
+    ├── DiskFull                        507
+    ├── Compacted                       410  an index below the first that is kept
+    └── Fatal                            --  the node must stop: see server/crash
+        ├── LogCorrupt · StateCorrupt · DiskFailed
+        └── WrongCluster · WrongStore · DataDirectoryLocked · FormatTooNew · InvalidSettings
+
+`code` is stable and part of the HTTP contract; `retryable` says that the same request may succeed
+later; `outcome` says what became of a write: `applied`, `not_applied` or `unknown`, and is never
+wrong. Data are attributes; messages are built here, so that they read alike everywhere.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from raftdoc.ids import GroupId, Index, NodeId
+
+OutcomeKind = Literal["applied", "not_applied", "unknown"]
+
+
+class RaftdocError(Exception):
+    """The root of the tree. `pointer` is a JSON Pointer to the fault where there is one."""
+
+    code: ClassVar[str] = "internal"
+    title: ClassVar[str] = "Internal error"
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, detail: str, *, pointer: str | None = None, outcome: OutcomeKind = "not_applied") -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.pointer = pointer
+        self.outcome: OutcomeKind = outcome
+
+
+class InvalidRequest(RaftdocError):
+    code = "invalid_request"
+    title = "The request is not valid"
+
+
+class MalformedJson(InvalidRequest):
+    code = "malformed_json"
+    title = "The body is not valid JSON"
+
+
+class InvalidDocument(InvalidRequest):
+    code = "invalid_document"
+    title = "The body is JSON but not a document"
+
+
+class InvalidId(InvalidRequest):
+    code = "invalid_id"
+    title = "The document id is not valid"
+
+
+class InvalidName(InvalidRequest):
+    code = "invalid_name"
+    title = "The name is not valid"
+
+
+class UnknownOption(InvalidRequest):
+    code = "unknown_option"
+    title = "The request has an option that nothing reads"
+
+
+class InvalidCursor(InvalidRequest):
+    code = "invalid_cursor"
+    title = "The cursor was not made by this query of this cluster"
+
+
+class UnsupportedMediaType(InvalidRequest):
+    code = "unsupported_media_type"
+    title = "The media type is not supported here"
+
+
+class TooLarge(InvalidRequest):
+    code = "too_large"
+    title = "The request is over a limit"
+
+    def __init__(self, what: str, *, limit: int, unit: str = "bytes") -> None:
+        super().__init__(f"{what} is over the limit of {limit} {unit}")
+        self.limit = limit
+
+
+class NotFound(RaftdocError):
+    """What is missing decides the code: `database_not_found`, `document_not_found`, ..."""
+
+    title = "Not found"
+
+    def __init__(
+        self, what: Literal["database", "collection", "document", "request", "group", "path"], name: str
+    ) -> None:
+        super().__init__(f"there is no {what} {name!r}")
+        self.what = what
+        self.name = name
+
+    @property
+    def code(self) -> str:  # type: ignore[override]
+        return f"{self.what}_not_found"
+
+
+class Conflict(RaftdocError):
+    code = "conflict"
+    title = "The state of the resource forbids this"
+
+
+class DuplicateKey(Conflict):
+    code = "duplicate_key"
+    title = "A document with this key exists"
+
+
+class LimitReached(Conflict):
+    code = "limit_reached"
+    title = "A limit of the cluster is reached"
+
+
+class PreconditionFailed(RaftdocError):
+    code = "precondition_failed"
+    title = "The precondition does not hold"
+
+
+class KeyReused(RaftdocError):
+    code = "key_reused"
+    title = "The idempotency key was used for another request"
+
+
+class KeyExpired(RaftdocError):
+    code = "key_expired"
+    title = "The idempotency key is older than what is remembered"
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail, outcome="unknown")
+
+
+class Unavailable(RaftdocError):
+    """Nothing was done; the same request may succeed after `retry_after_ms`."""
+
+    code = "unavailable"
+    title = "Not available now"
+    retryable = True
+
+    def __init__(self, detail: str, *, retry_after_ms: int = 1000) -> None:
+        super().__init__(detail)
+        self.retry_after_ms = retry_after_ms
+
+
+class NotLeader(Unavailable):
+    code = "not_leader"
+    title = "This node does not lead the group"
+
+    def __init__(self, group: GroupId, leader: NodeId | None) -> None:
+        super().__init__(f"this node does not lead group {group}; leader: {leader or 'not known'}", retry_after_ms=100)
+        self.group = group
+        self.leader = leader
+
+
+class NoLeader(Unavailable):
+    code = "no_leader"
+    title = "The group has no leader now"
+
+
+class OverBudget(Unavailable):
+    code = "over_budget"
+    title = "Too much work is waiting"
+
+
+class Draining(Unavailable):
+    code = "draining"
+    title = "This node is stopping"
+
+
+class StalenessNotMet(Unavailable):
+    code = "staleness_not_met"
+    title = "This node's data may be older than asked for"
+
+
+class DeadlineExceeded(RaftdocError):
+    code = "deadline_exceeded"
+    title = "The deadline passed"
+    retryable = True
+
+
+class OutcomeUnknown(RaftdocError):
+    code = "outcome_unknown"
+    title = "What became of the write is not known"
+    retryable = True
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail, outcome="unknown")
+
+
+class DiskFull(RaftdocError):
+    code = "disk_full"
+    title = "The disk is full"
+    retryable = True
+
+
+class Compacted(RaftdocError):
+    code = "compacted"
+    title = "Older than what is kept"
+
+    def __init__(self, index: Index, first: Index) -> None:
+        super().__init__(f"index {index} is compacted; the first kept is {first}")
+        self.index = index
+        self.first = first
+
+
+class Fatal(RaftdocError):
+    """The node stops: going on could lose or invent data."""
+
+    code = "fatal"
+    title = "The node must stop"
+
+
+class LogCorrupt(Fatal):
+    code = "log_corrupt"
+    title = "The Raft log is damaged"
+
+    def __init__(self, file: str, offset: int, detail: str) -> None:
+        super().__init__(f"{file} at offset {offset}: {detail}")
+        self.file = file
+        self.offset = offset
+
+
+class StateCorrupt(Fatal):
+    code = "state_corrupt"
+    title = "The stored state is damaged"
+
+
+class DiskFailed(Fatal):
+    code = "disk_failed"
+    title = "A write to the disk failed"
+
+
+class WrongCluster(Fatal):
+    code = "wrong_cluster"
+    title = "The peer or the data belongs to another cluster"
+
+
+class WrongStore(Fatal):
+    code = "wrong_store"
+    title = "This node id belongs to another data directory"
+
+
+class DataDirectoryLocked(Fatal):
+    code = "data_directory_locked"
+    title = "Another process uses the data directory"
+
+
+class FormatTooNew(Fatal):
+    code = "format_too_new"
+    title = "The data directory was written by a newer version"
+
+
+class InvalidSettings(Fatal):
+    code = "invalid_settings"
+    title = "The settings are not valid"

@@ -1,0 +1,91 @@
+"""Every bound of the system, in one table, with its unit in its name.
+
+A bound that an operator may change is a setting of `server/config`, whose default stands here.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+KIB: Final = 1024
+MIB: Final = 1024 * KIB
+
+# Time -------------------------------------------------------------------------------------------
+NS_PER_MS: Final = 1_000_000
+NS_PER_S: Final = 1_000_000_000
+TICK_INTERVAL_MS: Final = 25
+HEARTBEAT_INTERVAL_MS: Final = 100
+ELECTION_TIMEOUT_MS: Final = 1000
+"""W: a follower refuses votes this long after it heard a leader; timeouts are drawn from [W, 2W)."""
+CLOCK_RATE_ERROR_MAX: Final = 0.01
+"""rho: how far the rate of one node's clock may be from another's."""
+LEASE_MARGIN_MS: Final = 5
+REQUEST_TIMEOUT_MS: Final = 10_000
+REQUEST_TIMEOUT_MS_MAX: Final = 600_000
+WALL_CLOCK_SKEW_MS_MAX: Final = 10_000
+LOOP_BLOCK_MS_MAX: Final = 5
+
+# Documents --------------------------------------------------------------------------------------
+DOCUMENT_BYTES_MAX: Final = 1 * MIB
+DOCUMENT_BYTES_CEILING: Final = 16 * MIB
+DOCUMENT_DEPTH_MAX: Final = 100
+DOCUMENT_ID_BYTES_MAX: Final = 512
+NAME_LENGTH_MAX: Final = 120
+INTEGER_MIN: Final = -(1 << 63)
+INTEGER_MAX: Final = (1 << 63) - 1
+LIST_LIMIT_DEFAULT: Final = 100
+LIST_LIMIT_MAX: Final = 10_000
+LIST_BYTES_MAX: Final = 16 * MIB
+BULK_BYTES_MAX: Final = 64 * MIB
+BULK_DOCUMENTS_MAX: Final = 100_000
+ATOMIC_BATCH_BYTES_MAX: Final = 8 * MIB
+
+# The catalog ------------------------------------------------------------------------------------
+DATABASES_MAX: Final = 256
+COLLECTIONS_MAX: Final = 10_000
+
+# Exactly once -----------------------------------------------------------------------------------
+IDEMPOTENCY_KEY_BYTES_MAX: Final = 128
+IDEMPOTENCY_RETENTION_MS: Final = 24 * 3600 * 1000
+IDEMPOTENCY_RECORDS_MAX: Final = 1_000_000
+IDEMPOTENCY_ANSWER_BYTES_MAX: Final = 64 * KIB
+IDEMPOTENCY_KEY_AHEAD_MS_MAX: Final = 5 * 60 * 1000
+
+# Entries and proposals --------------------------------------------------------------------------
+ENTRY_COMMANDS_MAX: Final = 256
+ENTRY_BYTES_MAX: Final = 1 * MIB
+"""A batch is cut here; one command alone may be larger, up to COMMAND_BYTES_MAX."""
+COMMAND_BYTES_MAX: Final = 17 * MIB
+UNCOMMITTED_BYTES_MAX_GROUP: Final = 32 * MIB
+UNCOMMITTED_BYTES_MAX_NODE: Final = 128 * MIB
+APPLY_LAG_ENTRIES_MAX: Final = 4096
+READ_QUEUE_MAX: Final = 10_000
+PROPOSALS_WAITING_MAX: Final = 50_000
+APPLY_SLICE_MS: Final = 2
+SCAN_SLICE_MS: Final = 1
+
+# Replication ------------------------------------------------------------------------------------
+INFLIGHT_MESSAGES_MAX: Final = 256
+INFLIGHT_BYTES_MAX: Final = 8 * MIB
+APPEND_BYTES_MAX: Final = 1 * MIB
+CLUSTER_NODES_MAX: Final = 64
+
+# The wire ---------------------------------------------------------------------------------------
+FRAME_BYTES_MAX: Final = 64 * MIB
+PEER_QUEUE_BYTES_MAX: Final = 64 * MIB
+PEER_QUEUE_FRAMES_MAX: Final = 4096
+HANDSHAKE_TIMEOUT_MS: Final = 2000
+RECONNECT_BACKOFF_MS_MIN: Final = 20
+RECONNECT_BACKOFF_MS_MAX: Final = 1000
+
+# The log on disk --------------------------------------------------------------------------------
+LOG_SEGMENT_BYTES: Final = 64 * MIB
+LOG_CACHE_BYTES: Final = 32 * MIB
+"""Entries of the newest part of the log kept in memory, per node."""
+DISK_RESERVE_BYTES: Final = 64 * MIB
+FLUSH_APPLIED_BYTES: Final = 32 * MIB
+
+# HTTP -------------------------------------------------------------------------------------------
+HTTP_CONNECTIONS_MAX: Final = 4096
+HTTP_HEADER_BYTES_MAX: Final = 8190
+HTTP_PATH_BYTES_MAX: Final = 8190
