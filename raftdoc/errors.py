@@ -35,7 +35,7 @@ wrong. Data are attributes; messages are built here, so that they read alike eve
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import ClassVar, Final, Literal
 
 from raftdoc.ids import GroupId, Index, NodeId
 
@@ -276,5 +276,22 @@ class FormatTooNew(Fatal):
 
 
 class InvalidSettings(Fatal):
+    """Carries every fault found, one sentence each: an operator mends them all at once."""
+
     code = "invalid_settings"
     title = "The settings are not valid"
+
+    def __init__(self, *faults: str) -> None:
+        super().__init__("\n".join(faults))
+        self.faults = faults
+
+
+def _catalogue() -> dict[str, type[RaftdocError]]:
+    classes = [RaftdocError]
+    for cls in classes:
+        classes.extend(cls.__subclasses__())
+    return {cls.code: cls for cls in classes if isinstance(cls.code, str)}
+
+
+CATALOGUE: Final = _catalogue()
+"""Every class by its code, but NotFound, whose code depends on what is missing."""

@@ -22,6 +22,7 @@ CLOCK_RATE_ERROR_MAX: Final = 0.01
 LEASE_MARGIN_MS: Final = 5
 REQUEST_TIMEOUT_MS: Final = 10_000
 REQUEST_TIMEOUT_MS_MAX: Final = 600_000
+DRAIN_TIMEOUT_MS: Final = 10_000
 WALL_CLOCK_SKEW_MS_MAX: Final = 10_000
 LOOP_BLOCK_MS_MAX: Final = 5
 
@@ -80,10 +81,12 @@ RECONNECT_BACKOFF_MS_MAX: Final = 1000
 
 # The log on disk --------------------------------------------------------------------------------
 LOG_SEGMENT_BYTES: Final = 64 * MIB
+LOG_BYTES_MAX: Final = 1024 * MIB
 LOG_CACHE_BYTES: Final = 32 * MIB
 """Entries of the newest part of the log kept in memory, per node."""
 DISK_RESERVE_BYTES: Final = 64 * MIB
 FLUSH_APPLIED_BYTES: Final = 32 * MIB
+BLOCK_CACHE_BYTES: Final = 64 * MIB
 
 # HTTP -------------------------------------------------------------------------------------------
 HTTP_CONNECTIONS_MAX: Final = 4096
