@@ -8,7 +8,13 @@
     │   ├── UnknownOption               400  query parameter or member that nothing reads
     │   ├── InvalidCursor               400
     │   ├── TooLarge                    413  carries the limit
-    │   └── UnsupportedMediaType        415
+    │   │   └── HeadersTooLarge         431  request line or header fields
+    │   ├── InvalidLine                 400  of NDJSON; carries its number and its fault
+    │   ├── MalformedHttp               400  no HTTP/1.1 request
+    │   ├── MethodNotAllowed            405  carries those that are
+    │   ├── NotAcceptable               406  carries the media types there are
+    │   ├── UnsupportedMediaType        415
+    │   └── UnsupportedExpectation      417
     ├── NotFound                        404  database, collection, document, request, group
     ├── Conflict                        409  document, database options
     ├── PreconditionFailed              412  If-Match, If-None-Match
@@ -19,6 +25,7 @@
     │   ├── NoLeader
     │   ├── OverBudget                       carries which budget
     │   ├── Draining
+    │   ├── NotReady                         carries what is missing
     │   └── StalenessNotMet
     ├── DeadlineExceeded                504  outcome says whether a write may have happened
     ├── OutcomeUnknown                  503  sent, then lost sight of: the same idempotency key is safe
@@ -54,6 +61,8 @@ class RaftdocError(Exception):
         self.detail = detail
         self.pointer = pointer
         self.outcome: OutcomeKind = outcome
+        self.replayed = False
+        """Whether it was recorded under an idempotency key, and this is the second answer."""
 
 
 class InvalidRequest(RaftdocError):
@@ -103,6 +112,51 @@ class TooLarge(InvalidRequest):
     def __init__(self, what: str, *, limit: int, unit: str = "bytes") -> None:
         super().__init__(f"{what} is over the limit of {limit} {unit}")
         self.limit = limit
+
+
+class HeadersTooLarge(TooLarge):
+    code = "headers_too_large"
+    title = "The request line or the header fields are over a limit"
+
+
+class InvalidLine(InvalidRequest):
+    """Line `line`, counted from 1, of an NDJSON body has the fault `cause`; no line was applied."""
+
+    code = "invalid_line"
+    title = "A line of the body is not valid"
+
+    def __init__(self, line: int, cause: RaftdocError) -> None:
+        super().__init__(f"line {line}: {cause.detail}", pointer=cause.pointer)
+        self.line = line
+        self.cause = cause
+
+
+class MalformedHttp(InvalidRequest):
+    code = "malformed_http"
+    title = "This is not a valid HTTP/1.1 request"
+
+
+class MethodNotAllowed(InvalidRequest):
+    code = "method_not_allowed"
+    title = "The resource does not have this method"
+
+    def __init__(self, method: str, allowed: tuple[str, ...]) -> None:
+        super().__init__(f"{method} is not one of {', '.join(allowed)}")
+        self.allowed = allowed
+
+
+class NotAcceptable(InvalidRequest):
+    code = "not_acceptable"
+    title = "The resource has no representation that the request accepts"
+
+    def __init__(self, available: tuple[str, ...]) -> None:
+        super().__init__(f"Accept has to allow one of {', '.join(available)}")
+        self.available = available
+
+
+class UnsupportedExpectation(InvalidRequest):
+    code = "unsupported_expectation"
+    title = "The expectation cannot be met"
 
 
 class NotFound(RaftdocError):
@@ -190,6 +244,15 @@ class OverBudget(Unavailable):
 class Draining(Unavailable):
     code = "draining"
     title = "This node is stopping"
+
+
+class NotReady(Unavailable):
+    code = "not_ready"
+    title = "This node is not ready to serve"
+
+    def __init__(self, missing: tuple[str, ...]) -> None:
+        super().__init__("; ".join(missing))
+        self.missing = missing
 
 
 class StalenessNotMet(Unavailable):
