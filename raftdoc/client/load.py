@@ -31,7 +31,8 @@ def run_load(plan: LoadPlan, on_progress: Callable[[Progress], None]) -> LoadRep
     """Prepare the database, drive the load and return what came of it. Blocks for `plan.seconds` and a little more.
 
     Raises:
-        LoadFailed: no node answers, or the database cannot be prepared.
+        NodeUnreachable: no node answers.
+        LoadFailed: the database cannot be prepared.
     """
     requests = Requests(
         plan.workload,
@@ -41,10 +42,7 @@ def run_load(plan: LoadPlan, on_progress: Callable[[Progress], None]) -> LoadRep
         batch=plan.batch,
         seed=plan.seed or time.time_ns(),
     )
-    try:
-        nodes, leader = _prepare(plan, requests)
-    except NodeUnreachable as error:
-        raise LoadFailed(str(error)) from error
+    nodes, leader = _prepare(plan, requests)
     targets = [Target.of(url) for url in (plan.urls if plan.any_node else (leader,))]
     before = [_metrics(url) for url in nodes]
     run = LoadRun(plan, requests, targets, fallback=[Target.of(url) for url in nodes], on_progress=on_progress)

@@ -53,6 +53,7 @@ class Settings:
     idempotency_records_max: int
     http_connections_max: int
     log_level: str
+    log_format: Literal["text", "json"]
 
 
 class Mark(NamedTuple):
@@ -288,6 +289,13 @@ SETTINGS: tuple[Setting, ...] = (
         "info",
         "debug|info|warning|error",
         "least serious line written to standard error",
+    ),
+    Setting(
+        "log_format",
+        values.one_of("text", "json"),
+        "text",
+        "text|json",
+        "form of those lines: key=value, or one JSON object each",
     ),
 )
 
