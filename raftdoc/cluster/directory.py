@@ -1,0 +1,58 @@
+"""This node's view of the catalog: which group serves a database, and where nodes are reached.
+
+It reads the local catalog machine, which may be behind; whoever must be sure asks for a read barrier on
+group 0 first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from raftdoc.ids import CATALOG_GROUP, GroupId, NodeId
+from raftdoc.node.node import Node
+from raftdoc.node.replica import Replica
+from raftdoc.statemachine.catalog_machine import CatalogMachine, DatabaseRecord, NodeRecord
+from raftdoc.statemachine.database_machine import DatabaseMachine
+
+
+class Directory:
+    def __init__(self, node: Node, peers: Mapping[NodeId, str], dial: Mapping[NodeId, str]) -> None:
+        self._node = node
+        self._peers = dict(peers)
+        self._dial = dict(dial)
+
+    @property
+    def catalog(self) -> CatalogMachine:
+        machine = self._node.replicas[CATALOG_GROUP].machine
+        assert isinstance(machine, CatalogMachine), machine
+        return machine
+
+    def database(self, name: str) -> DatabaseRecord | None:
+        """Return the record of an open database, as known here."""
+        record = self.catalog.databases.get(name)
+        return record if record is not None and record.state == "open" else None
+
+    def replica(self, name: str) -> Replica | None:
+        """Return this node's replica of a database's group; None when it is not here (yet)."""
+        record = self.database(name)
+        return None if record is None else self._node.replicas.get(record.group)
+
+    def database_of(self, group: GroupId) -> str | None:
+        for record in self.catalog.databases.values():
+            if record.group == group:
+                return record.name
+        return None
+
+    def nodes(self) -> Mapping[NodeId, NodeRecord]:
+        return self.catalog.nodes
+
+    def addresses(self) -> dict[NodeId, str]:
+        """Return where each peer is dialled: an override, else what it registered, else the initial list."""
+        registered = {node: record.peer for node, record in self.catalog.nodes.items()}
+        return {**self._peers, **registered, **self._dial}
+
+
+def database_machine(replica: Replica) -> DatabaseMachine:
+    machine = replica.machine
+    assert isinstance(machine, DatabaseMachine), (replica.group, machine)
+    return machine

@@ -1,0 +1,148 @@
+"""Builds the replicas of this node: from what its log recovered, or new ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from random import Random
+
+from raftdoc.errors import StateCorrupt
+from raftdoc.ids import CATALOG_GROUP, BootId, GroupId, Incarnation, Index, NodeId, Term
+from raftdoc.limits import (
+    APPEND_BYTES_MAX,
+    CLOCK_RATE_ERROR_MAX,
+    INFLIGHT_BYTES_MAX,
+    INFLIGHT_MESSAGES_MAX,
+    LEASE_MARGIN_MS,
+    LOG_CACHE_BYTES,
+    NS_PER_MS,
+    READ_QUEUE_MAX,
+    UNCOMMITTED_BYTES_MAX_GROUP,
+)
+from raftdoc.node.clock import Clock
+from raftdoc.node.replica import Replica, StateMachine
+from raftdoc.raft import Configuration, Raft, RaftSettings, Restored
+from raftdoc.raft.messages import HardState
+from raftdoc.statemachine.catalog_machine import CatalogMachine
+from raftdoc.statemachine.database_machine import DatabaseMachine
+from raftdoc.storage.engine import Engine
+from raftdoc.storage.keyspace import GroupKeys
+from raftdoc.storage.log.log import LogRecord, RecoveredGroup, SharedLog, log_record
+
+FIRST_INCARNATION = Incarnation(1)
+
+
+@dataclass(frozen=True, slots=True)
+class RaftTuning:
+    """What an operator may set of Raft."""
+
+    heartbeat_interval_ms: int
+    election_timeout_ms: int
+    leases_enabled: bool
+    idempotency_retention_ms: int
+
+
+class ReplicaFactory:
+    def __init__(
+        self,
+        *,
+        node: NodeId,
+        boot_id: BootId,
+        log: SharedLog,
+        engine: Engine,
+        clock: Clock,
+        random: Random,
+        tuning: RaftTuning,
+    ) -> None:
+        self._node = node
+        self._boot_id = boot_id
+        self._log = log
+        self._engine = engine
+        self._clock = clock
+        self._random = random
+        self._tuning = tuning
+
+    def recovered(self, group: GroupId, recovered: RecoveredGroup) -> Replica:
+        """Return the replica of a group that the log knows.
+
+        Raises:
+            StateCorrupt: the state lacks entries that the log no longer has.
+        """
+        machine = self._machine(group, recovered.incarnation)
+        if machine.applied_index < recovered.compacted_index:
+            raise StateCorrupt(
+                f"group {group}: the state has applied index {machine.applied_index}, but the log begins after "
+                f"{recovered.compacted_index}; remove this node's data and replace the node"
+            )
+        if machine.applied_index > recovered.last_index:
+            raise StateCorrupt(
+                f"group {group}: the state has applied index {machine.applied_index}, but the log ends at "
+                f"{recovered.last_index}; remove this node's data and replace the node"
+            )
+        restored = Restored(
+            hard_state=recovered.hard_state,
+            configuration=recovered.configuration,
+            compacted_index=recovered.compacted_index,
+            compacted_term=recovered.compacted_term,
+            last_index=recovered.last_index,
+            last_term=recovered.last_term,
+            term_runs=tuple(recovered.term_runs),
+            applied_index=machine.applied_index,
+        )
+        return self._replica(group, recovered.incarnation, restored, machine, is_new=False)
+
+    def new(self, group: GroupId, configuration: Configuration) -> tuple[Replica, LogRecord]:
+        """Return the first replica of a group on this node, and the record that makes it durable."""
+        restored = Restored(
+            hard_state=HardState(),
+            configuration=configuration,
+            compacted_index=Index(0),
+            compacted_term=Term(0),
+            last_index=Index(0),
+            last_term=Term(0),
+            term_runs=(),
+            applied_index=Index(0),
+        )
+        machine = self._machine(group, FIRST_INCARNATION)
+        replica = self._replica(group, FIRST_INCARNATION, restored, machine, is_new=True)
+        record = log_record(group, hard_state=HardState(), configuration=configuration, incarnation=FIRST_INCARNATION)
+        return replica, record
+
+    def _machine(self, group: GroupId, incarnation: Incarnation) -> StateMachine:
+        keys = GroupKeys(group, incarnation)
+        retention_ms = self._tuning.idempotency_retention_ms
+        if group == CATALOG_GROUP:
+            return CatalogMachine(self._engine, keys, retention_ms=retention_ms)
+        return DatabaseMachine(self._engine, keys, retention_ms=retention_ms)
+
+    def _replica(
+        self, group: GroupId, incarnation: Incarnation, restored: Restored, machine: StateMachine, *, is_new: bool
+    ) -> Replica:
+        core = Raft(
+            self._settings(group, is_new=is_new),
+            restored,
+            self._log.reader(group),
+            Random(self._random.getrandbits(64)),
+            self._clock.now_ns(),
+        )
+        return Replica(group, incarnation, core, machine)
+
+    def _settings(self, group: GroupId, *, is_new: bool) -> RaftSettings:
+        tuning = self._tuning
+        return RaftSettings(
+            node=self._node,
+            group=group,
+            boot_id=self._boot_id,
+            election_timeout_ns=tuning.election_timeout_ms * NS_PER_MS,
+            heartbeat_interval_ns=tuning.heartbeat_interval_ms * NS_PER_MS,
+            clock_rate_error_max=CLOCK_RATE_ERROR_MAX,
+            lease_margin_ns=LEASE_MARGIN_MS * NS_PER_MS,
+            leases_enabled=tuning.leases_enabled,
+            inflight_messages_max=INFLIGHT_MESSAGES_MAX,
+            inflight_bytes_max=INFLIGHT_BYTES_MAX,
+            append_bytes_max=APPEND_BYTES_MAX,
+            uncommitted_bytes_max=UNCOMMITTED_BYTES_MAX_GROUP,
+            read_queue_max=READ_QUEUE_MAX,
+            priority=0,
+            cache_bytes_max=LOG_CACHE_BYTES,
+            refuse_votes_after_boot=not is_new,
+        )

@@ -1,0 +1,70 @@
+"""Makes the groups that this node hosts agree with the catalog.
+
+Runs whenever the catalog has applied something, and once at start. Creating and dropping are idempotent and
+local; nothing here proposes.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from raftdoc.cluster.directory import Directory
+from raftdoc.cluster.factory import ReplicaFactory
+from raftdoc.errors import NotFound
+from raftdoc.ids import CATALOG_GROUP, GroupId, NodeId
+from raftdoc.node.maintenance import Maintenance
+from raftdoc.node.node import Node
+from raftdoc.raft import Configuration
+from raftdoc.statemachine.catalog_machine import DatabaseRecord
+from raftdoc.storage.keyspace import GroupKeys
+
+log = logging.getLogger("raftdoc.cluster")
+
+
+class Reconciler:
+    def __init__(
+        self,
+        node: Node,
+        directory: Directory,
+        factory: ReplicaFactory,
+        maintenance: Maintenance,
+        set_peers: Callable[[dict[NodeId, str]], None],
+    ) -> None:
+        self._node = node
+        self._directory = directory
+        self._factory = factory
+        self._maintenance = maintenance
+        self._set_peers = set_peers
+        self._addresses: dict[NodeId, str] = {}
+
+    def run(self) -> None:
+        """Create what is missing here, drop what is gone, dial where peers have moved to."""
+        addresses = self._directory.addresses()
+        if addresses != self._addresses:
+            self._addresses = addresses
+            self._set_peers(addresses)
+        catalog = self._directory.catalog
+        wanted = {record.group: record for record in catalog.databases.values()}
+        for group, record in wanted.items():
+            if group not in self._node.replicas and self._node.node in record.replicas:
+                self._create(record)
+        # Safety: a group at or above next_group is not known to this node's catalog *yet*; only a
+        # group that the catalog has already numbered and no longer lists is gone.
+        for group in list(self._node.replicas):
+            if group != CATALOG_GROUP and group not in wanted and group < catalog.next_group:
+                self._drop(group)
+
+    def _create(self, record: DatabaseRecord) -> None:
+        replica, log_record = self._factory.new(record.group, Configuration(tuple(sorted(record.replicas))))
+        self._node.add_replica(replica, log_record)
+        if record.preferred_leader == self._node.node:
+            replica.core.campaign(self._node.clock.now_ns())
+            self._node.touch(replica)
+        log.info("group created group=%d database=%s replicas=%s", record.group, record.name, ",".join(record.replicas))
+
+    def _drop(self, group: GroupId) -> None:
+        replica = self._node.replicas[group]
+        self._node.remove_replica(group, NotFound("group", str(group)))
+        self._maintenance.drop_range(*GroupKeys(group, replica.incarnation).range())
+        log.info("group dropped group=%d", group)

@@ -1,0 +1,119 @@
+"""Many documents in one request: cut into commands that are in flight together, answered in order."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from raftdoc.database.outcomes import result_of
+from raftdoc.database.reads import Reads
+from raftdoc.database.requests import Request
+from raftdoc.database.router import Router
+from raftdoc.document.key import DocumentId
+from raftdoc.errors import DeadlineExceeded, OutcomeUnknown, RaftdocError, TooLarge, Unavailable
+from raftdoc.ids import GroupId
+from raftdoc.limits import ATOMIC_BATCH_BYTES_MAX
+from raftdoc.statemachine import commands
+from raftdoc.statemachine.outcome import Idempotency, Outcome
+
+Items = Sequence[tuple[DocumentId, bytes]]
+
+CHUNK_DOCUMENTS = 128
+CHUNK_BYTES = 256 * 1024
+"""A bulk is cut into commands of this size, so that no entry takes longer to apply than a slice may."""
+CHUNKS_IN_FLIGHT = 8
+
+
+class Bulk:
+    def __init__(self, router: Router, reads: Reads) -> None:
+        self._router = router
+        self._reads = reads
+
+    async def create(
+        self, request: Request, database: str, collection: str, items: Items, *, atomic: bool
+    ) -> list[Outcome]:
+        """Create documents and return one outcome each, in order.
+
+        Without `atomic` each stands for itself; a chunk that could not be sent or was lost sight of answers
+        that for each of its documents. With it all are one command of at most 8 MiB, or nothing.
+        """
+        replica = await self._reads.find(database, request.deadline_ns)
+        if atomic:
+            outcomes = await self._create_atomically(request, replica.group, database, collection, items)
+        else:
+            outcomes = await self._create_chunks(request, replica.group, database, collection, items)
+        request.group = replica.group
+        request.leader = replica.core.leader
+        index = max((outcome.revision >> 20 for outcome in outcomes), default=0)
+        request.indexes = ((replica.group, max(index, replica.machine.applied_index)),)
+        return outcomes
+
+    async def _create_atomically(
+        self, request: Request, group: GroupId, database: str, collection: str, items: Items
+    ) -> list[Outcome]:
+        if sum(len(document) for _, document in items) > ATOMIC_BATCH_BYTES_MAX:
+            raise TooLarge("an atomic batch", limit=ATOMIC_BATCH_BYTES_MAX)
+        command = commands.create_many(collection, items, atomic=True, idempotency=request.idempotency)
+        outcome = await self._router.write(group, command, request.deadline_ns, has_key=request.idempotency is not None)
+        return _split(outcome, items, {"database": database, "collection": collection})
+
+    async def _create_chunks(
+        self, request: Request, group: GroupId, database: str, collection: str, items: Items
+    ) -> list[Outcome]:
+        gate = asyncio.Semaphore(CHUNKS_IN_FLIGHT)
+        names = {"database": database, "collection": collection}
+
+        async def send(position: int, chunk: Items) -> list[Outcome]:
+            key = _chunk_key(request.idempotency, position)
+            command = commands.create_many(collection, chunk, atomic=False, idempotency=key)
+            async with gate:
+                try:
+                    outcome = await self._router.write(group, command, request.deadline_ns, has_key=key is not None)
+                    return _split(outcome, chunk, names)
+                except (DeadlineExceeded, OutcomeUnknown, Unavailable) as error:
+                    return [_failed(error)] * len(chunk)
+
+        async with asyncio.TaskGroup() as tasks:
+            sent = [tasks.create_task(send(n, chunk)) for n, chunk in enumerate(_chunks(items))]
+        return [outcome for task in sent for outcome in task.result()]
+
+
+def _split(outcome: Outcome, items: Items, names: dict[str, str]) -> list[Outcome]:
+    """Return one outcome per document of a create_many.
+
+    Raises:
+        DuplicateKey: of an atomic one, naming the first id that exists.
+        RaftdocError: another outcome of the whole command.
+    """
+    if not outcome.is_ok:
+        position = outcome.data if isinstance(outcome.data, int) else 0
+        result_of(outcome, {**names, "document": str(items[position][0])})
+    assert len(outcome.data) == len(items), (len(outcome.data), len(items))
+    return [
+        Outcome(code, revision, created=code == "ok", replayed=outcome.replayed, time_ms=outcome.time_ms)
+        for code, revision in outcome.data
+    ]
+
+
+def _failed(error: RaftdocError) -> Outcome:
+    return Outcome("outcome_unknown" if error.outcome == "unknown" else error.code)
+
+
+def _chunks(items: Items) -> list[Items]:
+    """Cut the documents of a bulk into commands."""
+    cuts: list[Items] = []
+    start = byte_count = 0
+    for position, (_, document) in enumerate(items):
+        if position > start and (position - start >= CHUNK_DOCUMENTS or byte_count + len(document) > CHUNK_BYTES):
+            cuts.append(items[start:position])
+            start, byte_count = position, 0
+        byte_count += len(document)
+    cuts.append(items[start:])
+    return cuts
+
+
+def _chunk_key(idempotency: Idempotency | None, position: int) -> Idempotency | None:
+    """Return the key of one chunk: derived, so that a retry of the whole repeats no part of it."""
+    if idempotency is None:
+        return None
+    return Idempotency(f"{idempotency.key}#{position}", idempotency.fingerprint)

@@ -1,0 +1,134 @@
+"""The cluster seen as one database: what `api` calls, on any node.
+
+A facade over the parts that do the work; nothing is decided here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+
+from raftdoc.cluster.directory import Directory
+from raftdoc.database.bulk import Bulk, Items
+from raftdoc.database.catalog import Catalog, refuse_options
+from raftdoc.database.reads import Reads
+from raftdoc.database.requests import ClusterStatus, DatabaseInfo, Page, Request
+from raftdoc.database.router import Router
+from raftdoc.database.status import Status
+from raftdoc.database.writes import Writes
+from raftdoc.document.key import DocumentId
+from raftdoc.errors import InvalidRequest, NotFound, NotLeader
+from raftdoc.ids import GroupId, NodeId
+from raftdoc.node.node import Node
+from raftdoc.statemachine import commands
+from raftdoc.statemachine.outcome import CollectionInfo, Outcome, RequestRecord
+
+
+class Database:
+    def __init__(self, node: Node, directory: Directory, router: Router, catalog: Catalog, status: Status) -> None:
+        self._node = node
+        self._directory = directory
+        self._catalog = catalog
+        self._status = status
+        self._reads = Reads(node, directory, router)
+        self._writes = Writes(router, self._reads)
+        self._bulk = Bulk(router, self._reads)
+        self.get_document = self._reads.get
+        self.put_document = self._writes.put
+
+    @property
+    def node(self) -> NodeId:
+        return self._node.node
+
+    def now_ns(self) -> int:
+        """Return the clock that deadlines count on."""
+        return self._node.clock.now_ns()
+
+    # Documents ------------------------------------------------------------------------------------
+
+    async def create_document(
+        self, request: Request, database: str, collection: str, id: DocumentId, document: bytes
+    ) -> Outcome:
+        return await self._writes.create(request, database, collection, id, document)
+
+    async def create_documents(
+        self, request: Request, database: str, collection: str, items: Items, *, atomic: bool
+    ) -> list[Outcome]:
+        return await self._bulk.create(request, database, collection, items, atomic=atomic)
+
+    async def delete_document(
+        self, request: Request, database: str, collection: str, id: DocumentId, *, if_match: int | None
+    ) -> Outcome:
+        return await self._writes.delete(request, database, collection, id, if_match=if_match)
+
+    async def list_documents(
+        self, request: Request, database: str, collection: str, *, after: bytes | None, limit: int
+    ) -> Page:
+        return await self._reads.list(request, database, collection, after, limit)
+
+    # Collections ----------------------------------------------------------------------------------
+
+    async def create_collection(
+        self, request: Request, database: str, name: str, options: dict[str, object]
+    ) -> tuple[bool, CollectionInfo]:
+        refuse_options(options)
+        command = commands.create_collection(name, options, idempotency=request.idempotency)
+        outcome = await self._writes.write(request, database, command, collection=name)
+        request.min_index = request.indexes
+        return outcome.created, await self._reads.collection(request, database, name)
+
+    async def drop_collection(self, request: Request, database: str, name: str) -> Outcome:
+        command = commands.drop_collection(name, idempotency=request.idempotency)
+        return await self._writes.write(request, database, command, collection=name)
+
+    async def collections(self, request: Request, database: str) -> list[CollectionInfo]:
+        return await self._reads.collections(request, database)
+
+    async def collection_info(self, request: Request, database: str, name: str) -> CollectionInfo:
+        return await self._reads.collection(request, database, name)
+
+    # Databases and the cluster --------------------------------------------------------------------
+
+    async def create_database(
+        self, request: Request, name: str, options: dict[str, object]
+    ) -> tuple[bool, DatabaseInfo]:
+        return await self._catalog.create(request, name, options)
+
+    async def drop_database(self, request: Request, name: str) -> Outcome:
+        return await self._catalog.drop(request, name)
+
+    async def databases(self, request: Request) -> list[DatabaseInfo]:
+        return await self._catalog.list(request)
+
+    async def database_info(self, request: Request, name: str) -> DatabaseInfo:
+        return await self._catalog.info(request, name)
+
+    def request_outcome(self, request: Request, database: str | None, key: str) -> Awaitable[RequestRecord]:
+        return self._reads.request_outcome(request, database, key)
+
+    def cluster_status(self) -> ClusterStatus:
+        return self._status.cluster()
+
+    def readiness(self) -> list[str]:
+        return self._status.readiness()
+
+    def cursor_key(self) -> bytes:
+        """Return the cluster's secret that cursors are signed with."""
+        return self._directory.catalog.cursor_key
+
+    def transfer_leader(self, group: GroupId, target: NodeId | None) -> None:
+        """Begin to hand the leadership of a group over.
+
+        Raises:
+            NotFound: this node has no replica of the group.
+            NotLeader: it does not lead it.
+            InvalidRequest: the target is no voter of the group.
+        """
+        replica = self._node.replicas.get(group)
+        if replica is None:
+            raise NotFound("group", str(group))
+        if not replica.is_leader:
+            raise NotLeader(group, replica.core.leader)
+        if target is not None and target not in replica.core.configuration.voters:
+            raise InvalidRequest(f"node {target!r} is not a voter of group {group}")
+        replica.core.transfer(target, self._node.clock.now_ns())
+        self._node.touch(replica)

@@ -1,0 +1,50 @@
+"""Turns an outcome that is not ok into the error that its code names."""
+
+from __future__ import annotations
+
+from raftdoc.errors import CATALOGUE, Conflict, NotFound, RaftdocError, StateCorrupt
+from raftdoc.statemachine.outcome import Outcome
+
+WHAT = ("database", "collection", "document", "request", "group")
+
+
+def result_of(outcome: Outcome, names: dict[str, str]) -> Outcome:
+    """Return the outcome if it is ok.
+
+    `names` gives what is spoken of: {"database": ..., "collection": ..., "document": ...}.
+
+    Raises:
+        RaftdocError: of the class that the code names. `replayed` on it is the outcome's.
+    """
+    if outcome.is_ok:
+        return outcome
+    error = error_of(outcome.code, names)
+    error.replayed = outcome.replayed
+    raise error
+
+
+def error_of(code: str, names: dict[str, str]) -> RaftdocError:
+    """Return the error of a code that apply decided."""
+    for what in WHAT:
+        if code == f"{what}_not_found":
+            return NotFound(what, names.get(what, ""))
+    cls = CATALOGUE.get(code)
+    if cls is None:
+        return StateCorrupt(f"apply answered an unknown code {code!r}")
+    return cls(DETAILS.get(code, Conflict.title).format_map(_Names(names)))
+
+
+class _Names(dict[str, str]):
+    def __missing__(self, key: str) -> str:
+        return ""
+
+
+DETAILS = {
+    "duplicate_key": "a document with the id {document} exists in {collection}",
+    "precondition_failed": "document {document} is not at the revision that the request names",
+    "key_reused": "the idempotency key was used before, for a request with other content",
+    "key_expired": "the idempotency key is older than what is remembered: whether it was used is not known",
+    "key_ahead": "the idempotency key carries a time more than five minutes ahead",
+    "conflict": "it exists with other options",
+    "limit_reached": "a documented limit of the cluster is reached",
+}

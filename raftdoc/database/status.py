@@ -1,0 +1,89 @@
+"""What this node knows of the cluster: members, groups, leaders, indexes; and whether it is ready."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from raftdoc import limits
+from raftdoc.cluster.directory import Directory
+from raftdoc.database.requests import ClusterStatus, GroupStatus, MemberStatus, ReplicaStatus
+from raftdoc.ids import CATALOG_GROUP, ClusterId, NodeId
+from raftdoc.node.node import Node
+from raftdoc.node.replica import Replica
+
+READY_LAG_ENTRIES_MAX = 1000
+
+SHOWN_LIMITS = (
+    "DOCUMENT_BYTES_MAX",
+    "DOCUMENT_DEPTH_MAX",
+    "DOCUMENT_ID_BYTES_MAX",
+    "BULK_BYTES_MAX",
+    "BULK_DOCUMENTS_MAX",
+    "ATOMIC_BATCH_BYTES_MAX",
+    "LIST_LIMIT_MAX",
+    "DATABASES_MAX",
+    "IDEMPOTENCY_KEY_BYTES_MAX",
+    "IDEMPOTENCY_RETENTION_MS",
+    "IDEMPOTENCY_RECORDS_MAX",
+    "IDEMPOTENCY_ANSWER_BYTES_MAX",
+    "REQUEST_TIMEOUT_MS",
+    "REQUEST_TIMEOUT_MS_MAX",
+)
+
+
+class Status:
+    def __init__(
+        self,
+        node: Node,
+        directory: Directory,
+        cluster_id: ClusterId,
+        is_connected: Callable[[NodeId], bool],
+        limits_in_force: dict[str, int],
+    ) -> None:
+        self._node = node
+        self._directory = directory
+        self._cluster_id = cluster_id
+        self._is_connected = is_connected
+        self._limits = {name.lower(): int(getattr(limits, name)) for name in SHOWN_LIMITS} | limits_in_force
+
+    def cluster(self) -> ClusterStatus:
+        members = tuple(
+            MemberStatus(record.id, record.http, record.peer, record.host, self._is_alive(record.id))
+            for _, record in sorted(self._directory.nodes().items())
+        )
+        groups = tuple(self._group(replica) for _, replica in sorted(self._node.replicas.items()))
+        return ClusterStatus(self._cluster_id, self._node.node, members, groups, self._limits)
+
+    def readiness(self) -> list[str]:
+        """Return what is missing for this node to serve; nothing: it is ready."""
+        missing = []
+        if self._node.is_draining:
+            missing.append("this node is stopping")
+        if self._directory.nodes().get(self._node.node) is None:
+            missing.append("this node is not registered in the catalog yet")
+        for group, replica in self._node.replicas.items():
+            core = replica.core
+            lag = core.commit_index - replica.machine.applied_index
+            if core.leader is None:
+                missing.append(f"group {group} has no leader")
+            elif lag > READY_LAG_ENTRIES_MAX:
+                missing.append(f"group {group} has {lag} entries to apply")
+            elif core.commit_index == 0:
+                missing.append(f"group {group} has not heard its leader's commit index")
+        return missing
+
+    def _is_alive(self, node: NodeId) -> bool:
+        return node == self._node.node or self._is_connected(node)
+
+    def _group(self, replica: Replica) -> GroupStatus:
+        core = replica.core
+        database = None if replica.group == CATALOG_GROUP else self._directory.database_of(replica.group)
+        members = core.configuration.members()
+        replicas = tuple(self._replica(replica, member) for member in sorted(members))
+        return GroupStatus(replica.group, database, core.leader, core.term, core.commit_index, replicas)
+
+    def _replica(self, replica: Replica, member: NodeId) -> ReplicaStatus:
+        if member == self._node.node:
+            return ReplicaStatus(member, replica.core.role.name.lower(), replica.machine.applied_index)
+        role = "leader" if member == replica.core.leader else "follower"
+        return ReplicaStatus(member, role, self._node.staleness.applied_index(member, replica.group))

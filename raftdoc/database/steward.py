@@ -1,0 +1,86 @@
+"""What has to be put right in the catalog without anybody asking: who we are, and half-dropped databases.
+
+Every node sees that it is registered as it is now. The catalog's leader makes the cluster's first record, and
+finishes the drops that a dead node left half done.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+
+from raftdoc.cluster.directory import Directory
+from raftdoc.database.catalog import Catalog
+from raftdoc.database.router import Router
+from raftdoc.errors import DeadlineExceeded, Fatal, OutcomeUnknown, Unavailable, WrongStore
+from raftdoc.ids import CATALOG_GROUP, ClusterId
+from raftdoc.limits import NS_PER_MS
+from raftdoc.node.node import Node
+from raftdoc.statemachine import commands
+from raftdoc.statemachine.catalog_machine import NodeRecord
+
+log = logging.getLogger("raftdoc.database")
+
+ROUND_INTERVAL_S = 0.5
+STEP_TIMEOUT_MS = 5000
+CURSOR_KEY_BYTES = 32
+
+
+class Steward:
+    def __init__(
+        self, node: Node, directory: Directory, router: Router, catalog: Catalog, me: NodeRecord, cluster_id: ClusterId
+    ) -> None:
+        self._node = node
+        self._directory = directory
+        self._router = router
+        self._catalog = catalog
+        self._me = me
+        self._cluster_id = cluster_id
+        self.is_registered = False
+
+    async def run(self) -> None:
+        """Look at the catalog every half second and put right what is wrong; runs until cancelled.
+
+        Raises:
+            WrongStore: another data directory is registered under this node's id.
+        """
+        while True:
+            try:
+                await self._round()
+            except (Unavailable, DeadlineExceeded, OutcomeUnknown) as error:
+                log.debug("the catalog could not be looked after yet reason=%s", error)
+            await asyncio.sleep(ROUND_INTERVAL_S if self.is_registered else ROUND_INTERVAL_S / 25)
+
+    async def _round(self) -> None:
+        replica = self._node.replicas[CATALOG_GROUP]
+        machine = self._directory.catalog
+        if replica.is_leader and not machine.cluster_id:
+            await self._write(commands.initialise(self._cluster_id, os.urandom(CURSOR_KEY_BYTES)))
+        if machine.cluster_id and machine.nodes.get(self._me.id) != self._me:
+            await self._register()
+        self.is_registered = machine.nodes.get(self._me.id) == self._me
+        if replica.is_leader:
+            for record in list(machine.databases.values()):
+                if record.state == "closing":
+                    await self._catalog.finish_drop(record, self._deadline_ns())
+
+    async def _register(self) -> None:
+        me = self._me
+        command = commands.register_node(me.id, me.store_id, http=me.http, peer=me.peer, host=me.host)
+        code = await self._write(command)
+        if code == WrongStore.code:
+            raise WrongStore(
+                f"another data directory is registered as node {self._me.id}; start this one under a new id, or "
+                "restore the old data"
+            )
+        if code != "ok":
+            raise Fatal(f"the catalog refused to register this node: {code}")
+
+    async def _write(self, command: bytes) -> str:
+        # Every command of the steward is idempotent by itself, so that an unknown outcome may be repeated.
+        outcome = await self._router.write(CATALOG_GROUP, command, self._deadline_ns(), has_key=True)
+        return outcome.code
+
+    def _deadline_ns(self) -> int:
+        return self._node.clock.now_ns() + STEP_TIMEOUT_MS * NS_PER_MS

@@ -1,0 +1,431 @@
+"""THE TURN: one loop, many replicas, one fsync.
+
+Whatever happens to a node goes into its inbox: messages, proposals, reads, finished writes, ticks. A turn takes
+all of it at once, steps every replica it touches, and then does each thing once:
+
+    1. messages of peers           -> core.step
+    2. finished writes of the log  -> core.on_persisted, and the messages that waited for them
+    3. a tick, when one is due     -> core.tick, deadlines, the clock watchdog, a stalled disk
+    4. proposals and reads         -> core.propose, core.read: one entry and one context per group
+    5. every Ready                 -> one frame of the log to the writer's thread, one frame per peer
+    6. apply, in slices            -> the waiting calls are answered
+
+No `await` stands between reading and writing replica state: the turn is the lock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+
+from raftdoc.errors import DiskFailed, DiskFull, Draining, NotLeader, OverBudget, RaftdocError, Unavailable
+from raftdoc.ids import GroupId, Index, NodeId
+from raftdoc.limits import (
+    APPLY_LAG_ENTRIES_MAX,
+    APPLY_SLICE_MS,
+    NS_PER_MS,
+    PROPOSALS_WAITING_MAX,
+    READ_QUEUE_MAX,
+    UNCOMMITTED_BYTES_MAX_NODE,
+)
+from raftdoc.node.clock import Clock
+from raftdoc.node.forwarding import Forwarding, Served
+from raftdoc.node.health import Health
+from raftdoc.node.log_writer import Persister, Ticket
+from raftdoc.node.metrics import NodeMetrics
+from raftdoc.node.outbox import Outbox
+from raftdoc.node.proposals import Proposal
+from raftdoc.node.reads import ReadWaiter
+from raftdoc.node.replica import Replica
+from raftdoc.node.staleness import Staleness
+from raftdoc.raft import LogMark, Ready, RejectReason
+from raftdoc.raft.messages import Message
+from raftdoc.statemachine.commands import batch, is_known
+from raftdoc.statemachine.outcome import Outcome
+from raftdoc.storage.log.log import LogRecord, SharedLog, log_record
+from raftdoc.transport.transport import Transport
+from raftdoc.wire.messages import Forward, Forwarded, MatchedEverywhere, Ping, Pong
+
+EARLY_ITEMS_MAX = 1024
+"""Messages for groups that this node has not created yet, kept until it does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What to do for one group once a frame of the log is durable."""
+
+    replica: Replica
+    mark: LogMark
+    messages: list[tuple[NodeId, Message]]
+
+
+class Node:
+    """Hosts the replicas of this process. Every method is called on the loop."""
+
+    def __init__(
+        self,
+        *,
+        node: NodeId,
+        clock: Clock,
+        log: SharedLog,
+        transport: Transport,
+        metrics: NodeMetrics,
+        random: Random,
+        on_fatal: Callable[[BaseException], None],
+        on_applied: Callable[[Replica], None],
+    ) -> None:
+        self.node = node
+        self.clock = clock
+        self.replicas: dict[GroupId, Replica] = {}
+        self.staleness = Staleness()
+        self.metrics = metrics
+        self.health = Health(clock, log)
+        self.is_draining = False
+        self._now_ns = clock.now_ns
+        self._log = log
+        self._persister: Persister | None = None
+        self._transport = transport
+        self._outbox = Outbox(transport)
+        self._on_fatal = on_fatal
+        self._on_applied = on_applied
+        self._loop = asyncio.get_running_loop()
+        self._is_scheduled = False
+        self._is_closed = False
+        self._inbox: list[tuple[NodeId, list[tuple[GroupId, Any]]]] = []
+        self._durable: list[Ticket] = []
+        self._is_tick_due = False
+        self._early: list[tuple[NodeId, GroupId, Any]] = []
+        self._touched: dict[GroupId, Replica] = {}
+        self._records: list[LogRecord] = []
+        self._forwarding = Forwarding(random.getrandbits(62))
+        self._context = random.getrandbits(32)
+        transport.set_receiver(self.receive, self.unreachable)
+
+    # What others hand in --------------------------------------------------------------------------
+
+    def start(self, persister: Persister) -> None:
+        self._persister = persister
+
+    def receive(self, peer: NodeId, items: list[tuple[GroupId, Any]]) -> None:
+        """Take a frame of a peer."""
+        self._inbox.append((peer, items))
+        self.wake()
+
+    def unreachable(self, peer: NodeId) -> None:
+        """Take note that the link to a peer broke."""
+        now_ns = self._now_ns()
+        self._forwarding.unreachable(peer)
+        self.staleness.forget(peer)
+        for replica in self.replicas.values():
+            replica.core.on_unreachable(peer, now_ns)
+            self.touch(replica)
+
+    def persisted(self, tickets: list[Ticket]) -> None:
+        """Take what the log writer has made durable."""
+        self._durable.extend(tickets)
+        self.wake()
+
+    def persist_failed(self, error: OSError) -> None:
+        """Stop: a failed write or fsync is never retried (P9)."""
+        for replica in self.replicas.values():
+            replica.core.on_persist_failed()
+        self._on_fatal(DiskFailed(f"writing the log failed: {error}; what was not acknowledged is unknown"))
+
+    def tick(self) -> None:
+        self._is_tick_due = True
+        self.wake()
+
+    def touch(self, replica: Replica) -> None:
+        """Have the replica's Ready collected in the next turn."""
+        self._touched[replica.group] = replica
+        self.wake()
+
+    def wake(self) -> None:
+        if not self._is_scheduled and not self._is_closed:
+            self._is_scheduled = True
+            self._loop.call_soon(self._run_turn)
+
+    # What the database asks -----------------------------------------------------------------------
+
+    def propose(self, replica: Replica, command: bytes, deadline_ns: int) -> asyncio.Future[Outcome]:
+        """Queue a command on the leader's replica; the future has its Outcome once it is applied here.
+
+        Raises:
+            NotLeader, OverBudget, Draining, DiskFull: nothing was proposed.
+        """
+        self._admit(replica)
+        future: asyncio.Future[Outcome] = self._loop.create_future()
+        replica.proposals.add(Proposal(command, future, deadline_ns))
+        self._touched[replica.group] = replica
+        self.wake()
+        return future
+
+    def forward(self, peer: NodeId, group: GroupId, command: bytes, deadline_ns: int) -> asyncio.Future[Outcome]:
+        """Send a command to the leader of its group; same answer as `propose`."""
+        if self._forwarding.waiting_count >= PROPOSALS_WAITING_MAX:
+            raise OverBudget("too many writes wait for leaders on other nodes")
+        future: asyncio.Future[Outcome] = self._loop.create_future()
+        self._forwarding.add(peer, group, Proposal(command, future, deadline_ns))
+        self.wake()
+        return future
+
+    def read_barrier(self, replica: Replica, deadline_ns: int) -> asyncio.Future[None]:
+        """Return a future that is done when this node's state may answer a linearizable read that has arrived now.
+
+        Raises:
+            OverBudget: too many reads are waiting.
+        """
+        if replica.reads.waiting_count >= READ_QUEUE_MAX:
+            raise OverBudget("too many reads wait for confirmation", retry_after_ms=200)
+        future: asyncio.Future[None] = self._loop.create_future()
+        waiter = ReadWaiter(future, deadline_ns)
+        if replica.core.lease_valid(self._now_ns()):
+            replica.reads.wait_applied(replica.core.commit_index, waiter)
+        else:
+            replica.reads.ask(waiter)
+            self.touch(replica)
+        return future
+
+    def wait_applied(self, replica: Replica, index: Index, deadline_ns: int) -> asyncio.Future[None]:
+        """Return a future that is done when index is applied here."""
+        future: asyncio.Future[None] = self._loop.create_future()
+        if replica.machine.applied_index >= index:
+            future.set_result(None)
+        else:
+            replica.reads.wait_applied(index, ReadWaiter(future, deadline_ns))
+        return future
+
+    def add_replica(self, replica: Replica, record: LogRecord | None) -> None:
+        """Host a replica; `record` makes a new one durable with the next turn's frame."""
+        assert replica.group not in self.replicas, replica.group
+        self.replicas[replica.group] = replica
+        if record is not None:
+            self._records.append(record)
+        early, self._early = self._early, []
+        for peer, group, message in early:
+            self.receive(peer, [(group, message)])
+        self.touch(replica)
+
+    def remove_replica(self, group: GroupId, error: RaftdocError) -> None:
+        """Stop hosting a replica and leave a tombstone in the log."""
+        replica = self.replicas.pop(group)
+        self._touched.pop(group, None)
+        replica.close(error)
+        self._records.append(log_record(group, tombstone=True))
+        self.wake()
+
+    def record(self, record: LogRecord) -> None:
+        """Have a record of the log written with the next turn's frame."""
+        self._records.append(record)
+        self.wake()
+
+    def send(self, peer: NodeId, group: GroupId, message: Any) -> None:
+        """Send a message of the node itself with the next turn."""
+        self._outbox.put(peer, group, message)
+        self.wake()
+
+    def close(self) -> None:
+        """Take no more turns and answer everybody who waits."""
+        self._is_closed = True
+        error = Draining("this node stops")
+        for replica in self.replicas.values():
+            replica.close(error)
+        self._forwarding.close(error)
+
+    # The turn -------------------------------------------------------------------------------------
+
+    def _run_turn(self) -> None:
+        self._is_scheduled = False
+        if self._is_closed:
+            return
+        try:
+            self._turn()
+        except Exception as error:  # noqa: BLE001  # Edge: a replica in an unknown state must not go on.
+            self._is_closed = True
+            self._on_fatal(error)
+
+    def _turn(self) -> None:
+        now_ns = self._now_ns()
+        self.metrics.turns.value += 1
+        if self._inbox:
+            inbox, self._inbox = self._inbox, []
+            for peer, items in inbox:
+                self._take(peer, items, now_ns)
+        if self._durable:
+            self._take_durable(now_ns)
+        if self._is_tick_due:
+            self._take_tick(now_ns)
+        for peer, group, forward in self._forwarding.take(now_ns):
+            self._outbox.put(peer, group, forward)
+        touched, self._touched = self._touched, {}
+        for replica in touched.values():
+            self._take_requests(replica, now_ns)
+        self._collect(touched.values(), now_ns)
+        self._outbox.send()
+        self._apply(touched.values(), now_ns)
+
+    def _take(self, peer: NodeId, items: list[tuple[GroupId, Any]], now_ns: int) -> None:
+        for group, message in items:
+            kind = type(message)
+            if kind is Forward:
+                self._serve(peer, message, now_ns)
+            elif kind is Forwarded:
+                self._forwarding.answered(message)
+            elif kind is Ping:
+                pong = self.staleness.pong(peer, message, self.replicas.values(), now_ns, self.clock.wall_ms())
+                self._outbox.put(peer, group, pong)
+            elif kind is Pong:
+                self.staleness.heard(peer, message, now_ns, self.clock.wall_ms())
+            else:
+                self._step(peer, group, message, now_ns)
+
+    def _step(self, peer: NodeId, group: GroupId, message: Any, now_ns: int) -> None:
+        replica = self.replicas.get(group)
+        if replica is None:
+            if len(self._early) < EARLY_ITEMS_MAX:
+                self._early.append((peer, group, message))
+            return
+        if type(message) is MatchedEverywhere:
+            replica.matched_everywhere = max(replica.matched_everywhere, message.index)
+            return
+        replica.core.step(peer, message, now_ns)
+        self._touched[group] = replica
+
+    def _serve(self, peer: NodeId, request: Forward, now_ns: int) -> None:
+        """Propose what a peer forwarded; a refusal answers all of it."""
+        served = Served(peer, request, self.send)
+        replica = self.replicas.get(request.group)
+        try:
+            if replica is None:
+                raise NotLeader(request.group, None)
+            self._admit(replica)
+            if not all(map(is_known, request.commands)):
+                # Safety: apply stops the node at a command it does not know; it must never enter the log.
+                raise Unavailable("the leader does not know this command yet; finish the upgrade of the cluster")
+        except (Unavailable, DiskFull) as error:
+            served.refuse_all(error)
+            return
+        deadline_ns = now_ns + request.timeout_ms * NS_PER_MS
+        for command, waiter in zip(request.commands, served.waiters(), strict=True):
+            replica.proposals.add(Proposal(command, waiter, deadline_ns))
+        self._touched[replica.group] = replica
+
+    def _admit(self, replica: Replica) -> None:
+        """Check role and budgets before a command is queued."""
+        if not replica.is_leader:
+            raise NotLeader(replica.group, replica.core.leader)
+        if self.is_draining:
+            raise Draining("this node is handing over its groups", retry_after_ms=100)
+        proposals = replica.proposals
+        if proposals.waiting_count >= PROPOSALS_WAITING_MAX:
+            raise OverBudget(f"{proposals.waiting_count} writes wait in group {replica.group}")
+        if len(replica.to_apply) >= APPLY_LAG_ENTRIES_MAX or replica.is_busy:
+            raise OverBudget(f"{len(replica.to_apply)} entries wait to be applied in group {replica.group}")
+        if proposals.in_flight_bytes > UNCOMMITTED_BYTES_MAX_NODE:
+            raise OverBudget("too many bytes wait to be committed")
+
+    def _take_durable(self, now_ns: int) -> None:
+        tickets, self._durable = self._durable, []
+        for ticket in tickets:
+            self._log.durable(ticket.pending)
+            for note in ticket.notes:
+                replica = note.replica
+                if self.replicas.get(replica.group) is not replica:
+                    continue
+                replica.core.on_persisted(note.mark, now_ns)
+                self._outbox.put_all(replica.group, note.messages)
+                self._touched[replica.group] = replica
+
+    def _take_tick(self, now_ns: int) -> None:
+        self._is_tick_due = False
+        assert self._persister is not None
+        verdict = self.health.check(now_ns, self._persister.oldest_submitted_ns())
+        self._forwarding.sweep(now_ns)
+        for replica in self.replicas.values():
+            core = replica.core
+            if verdict.is_clock_suspect:
+                core.on_clock_suspect(now_ns)
+            if verdict.stall_changed is not None:
+                core.on_disk_stalled(verdict.stall_changed, now_ns)
+            if verdict.full_changed is not None:
+                core.on_disk_full(verdict.full_changed, now_ns)
+            core.tick(now_ns)
+            replica.sweep(now_ns)
+            if replica.is_busy or core.has_ready() or replica.reads.asking:
+                self._touched[replica.group] = replica
+
+    def _take_requests(self, replica: Replica, now_ns: int) -> None:
+        """Give the core what callers asked of this group: entries of commands, one context for all reads."""
+        if replica.proposals.queued:
+            for proposals in replica.proposals.take():
+                self._propose(replica, proposals, now_ns)
+        if replica.reads.asking:
+            self._context += 1
+            replica.reads.issue(self._context, now_ns)
+            replica.core.read(self._context, now_ns)
+
+    def _propose(self, replica: Replica, proposals: list[Proposal], now_ns: int) -> None:
+        payload = batch([proposal.command for proposal in proposals])
+        result = replica.core.propose(payload, self.clock.wall_ms(), now_ns)
+        if len(result) == 2 and isinstance(result[0], int):
+            replica.proposals.sent(result[0], result[1], proposals, len(payload))
+        else:
+            replica.proposals.refuse(proposals, self._refusal(replica, result.reason, result.leader))
+
+    def _refusal(self, replica: Replica, reason: RejectReason, leader: NodeId | None) -> RaftdocError:
+        if reason is RejectReason.OVER_BUDGET:
+            return OverBudget(f"too many bytes wait to be committed in group {replica.group}")
+        if reason is RejectReason.DISK:
+            return DiskFull("the leader's disk is full; it is handing over")
+        return NotLeader(replica.group, leader)
+
+    def _collect(self, touched: Iterable[Replica], now_ns: int) -> None:
+        """Take every Ready: one frame of the log for all groups, messages into the outbox."""
+        records, self._records = self._records, []
+        notes: list[Note] = []
+        for replica in touched:
+            if not replica.core.has_ready():
+                continue
+            ready = replica.core.ready()
+            self._outbox.put_all(replica.group, ready.messages)
+            replica.handle(ready)
+            if ready.role is not None:
+                self._role_changed(replica, ready)
+            task = ready.persist
+            if task is not None:
+                records.append(
+                    log_record(
+                        replica.group,
+                        hard_state=task.hard_state,
+                        truncate_from=task.truncate_from,
+                        entries=task.entries,
+                    )
+                )
+                notes.append(Note(replica, task.mark, task.messages_after))
+        if records:
+            assert self._persister is not None
+            self._persister.submit(Ticket(self._log.append(records), notes, now_ns))
+
+    def _role_changed(self, replica: Replica, ready: Ready) -> None:
+        change = ready.role
+        assert change is not None
+        self.metrics.role_changed(replica.group, change)
+
+    def _apply(self, touched: Iterable[Replica], now_ns: int) -> None:
+        """Apply slices until the turn's time is used up; what is left goes on in the next turn."""
+        until_ns = now_ns + APPLY_SLICE_MS * NS_PER_MS
+        for replica in touched:
+            has_more = bool(replica.to_apply)
+            if has_more and self._now_ns() < until_ns + APPLY_SLICE_MS * NS_PER_MS:
+                before = replica.machine.applied_index
+                while has_more:
+                    has_more = replica.apply(until_ns, now_ns)
+                    if self._now_ns() >= until_ns:
+                        break
+                if replica.machine.applied_index != before:
+                    self._on_applied(replica)
+            if has_more or replica.core.has_ready() or replica.proposals.queued or replica.reads.asking:
+                self.touch(replica)

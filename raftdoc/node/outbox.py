@@ -1,0 +1,49 @@
+"""What leaves with a turn: one frame per peer and lane, however many groups and messages."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from raftdoc.ids import GroupId, NodeId
+from raftdoc.raft.messages import AppendEntries, Message
+from raftdoc.transport.transport import Lane, Transport
+from raftdoc.wire.messages import Forward, Forwarded
+
+Item = tuple[GroupId, Any]
+
+
+class Outbox:
+    """Collects the messages of a turn."""
+
+    __slots__ = ("_bulk", "_small", "_transport")
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+        self._small: dict[NodeId, list[Item]] = {}
+        self._bulk: dict[NodeId, list[Item]] = {}
+
+    def put(self, peer: NodeId, group: GroupId, message: Any) -> None:
+        """Add one message. Entries and commands go on the bulk lane, so that heartbeats never queue behind them."""
+        kind = type(message)
+        is_bulk = message.entries if kind is AppendEntries else kind is Forward or kind is Forwarded
+        lane = self._bulk if is_bulk else self._small
+        items = lane.get(peer)
+        if items is None:
+            lane[peer] = [(group, message)]
+        else:
+            items.append((group, message))
+
+    def put_all(self, group: GroupId, messages: list[tuple[NodeId, Message]]) -> None:
+        for peer, message in messages:
+            self.put(peer, group, message)
+
+    def send(self) -> None:
+        """Hand every frame to the transport."""
+        if self._small:
+            small, self._small = self._small, {}
+            for peer, items in small.items():
+                self._transport.send(peer, Lane.HEARTBEAT, items)
+        if self._bulk:
+            bulk, self._bulk = self._bulk, {}
+            for peer, items in bulk.items():
+                self._transport.send(peer, Lane.BULK, items)

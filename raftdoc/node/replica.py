@@ -1,0 +1,134 @@
+"""This node's member of one group: its core, its state machine, and everybody who waits for them."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from typing import Protocol
+
+from raftdoc.errors import NoLeader, RaftdocError
+from raftdoc.ids import GroupId, Incarnation, Index
+from raftdoc.node.proposals import Proposals
+from raftdoc.node.reads import Reads
+from raftdoc.raft import Raft, Ready, Role
+from raftdoc.raft.messages import Entry
+from raftdoc.statemachine.outcome import Outcome
+from raftdoc.storage.engine import EngineBusy
+
+APPLY_BYTES_MAX = 128 * 1024
+"""Payload bytes of one apply call: some 300 small documents, 2-3 ms."""
+
+
+class StateMachine(Protocol):
+    """Same entries in, same bytes out."""
+
+    @property
+    def applied_index(self) -> Index: ...
+
+    def apply(self, entries: Sequence[Entry]) -> list[list[Outcome]]:
+        """Apply entries in one engine batch; return per entry the outcome of each command.
+
+        Raises:
+            EngineBusy: nothing was written and nothing changed in memory; call again later.
+        """
+
+
+class Replica:
+    """State is changed by the turn only. Nothing here awaits."""
+
+    __slots__ = (
+        "core",
+        "durable_applied_index",
+        "group",
+        "incarnation",
+        "is_busy",
+        "machine",
+        "matched_everywhere",
+        "proposals",
+        "reads",
+        "to_apply",
+    )
+
+    def __init__(self, group: GroupId, incarnation: Incarnation, core: Raft, machine: StateMachine) -> None:
+        self.group = group
+        self.incarnation = incarnation
+        self.core = core
+        self.machine = machine
+        self.proposals = Proposals(group)
+        self.reads = Reads()
+        self.to_apply: deque[Entry] = deque()
+        self.is_busy = False
+        """The engine refused the last apply; it is tried again at the next tick."""
+        self.durable_applied_index = machine.applied_index
+        self.matched_everywhere = Index(0)
+        """Every member is known to hold the log durably up to here."""
+
+    @property
+    def is_leader(self) -> bool:
+        return self.core.role is Role.LEADER
+
+    @property
+    def has_applied_all(self) -> bool:
+        """True when everything known as committed is in the state machine."""
+        return self.machine.applied_index >= self.core.commit_index
+
+    def can_serve_now(self, now_ns: int) -> bool:
+        """Return whether a linearizable read may be answered from the state as it is, by the lease."""
+        return self.core.lease_valid(now_ns) and self.machine.applied_index >= self.core.commit_index
+
+    def handle(self, ready: Ready) -> None:
+        """Take up what concerns waiting callers and the state machine; messages and persistence are the node's."""
+        if ready.truncated_from is not None:
+            self.proposals.truncated(ready.truncated_from)
+        if ready.entries:
+            self.to_apply.extend(ready.entries)
+        for context, index in ready.reads:
+            self.reads.confirmed(context, index)
+        if ready.failed_reads:
+            error = NoLeader(f"group {self.group} has no leader that a quorum confirms", retry_after_ms=100)
+            for context in ready.failed_reads:
+                self.reads.failed(context, error)
+        if ready.reads:
+            self.reads.applied(self.machine.applied_index)
+
+    def apply(self, until_ns: int, now_ns: int) -> bool:
+        """Apply one slice of what is committed and answer who waited for it; return whether there is more to do now.
+
+        At least one entry is applied, then until `until_ns` at most as much as APPLY_BYTES_MAX.
+        """
+        entries: list[Entry] = []
+        byte_count = 0
+        for entry in self.to_apply:
+            entries.append(entry)
+            byte_count += len(entry.payload)
+            if byte_count >= APPLY_BYTES_MAX:
+                break
+        try:
+            results = self.machine.apply(entries)
+        except EngineBusy:
+            self.is_busy = True
+            return False
+        self._answer(entries, results, now_ns)
+        return bool(self.to_apply)
+
+    def _answer(self, entries: list[Entry], results: list[list[Outcome]], now_ns: int) -> None:
+        self.is_busy = False
+        core = self.core
+        for entry, outcomes in zip(entries, results, strict=True):
+            self.to_apply.popleft()
+            if self.proposals.in_flight:
+                self.proposals.applied(entry, outcomes, core.leader)
+        core.on_applied(entries[-1].index, now_ns)
+        if self.reads.applying:
+            self.reads.applied(entries[-1].index)
+
+    def sweep(self, now_ns: int) -> None:
+        """Answer whose deadline has passed."""
+        if self.proposals.waiting_count:
+            self.proposals.expire(now_ns)
+        if self.reads.waiting_count:
+            self.reads.sweep(now_ns)
+
+    def close(self, error: RaftdocError) -> None:
+        self.proposals.close(error)
+        self.reads.close(error)
