@@ -1,0 +1,218 @@
+"""What the log knows of one group, in memory: its newest small state, and where each live entry stands.
+
+Entry positions are arrays of 4-byte offsets, one array per group and segment (`Span`): a million entries take 4 MB.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+from raftdoc.ids import GroupId, Incarnation, Index, Term
+from raftdoc.raft.messages import HardState
+from raftdoc.storage.log.records import LogRecord
+
+if TYPE_CHECKING:
+    from raftdoc.raft import Configuration
+
+
+NO_INCARNATION = Incarnation(0)
+NO_INDEX = Index(0)
+NO_TERM = Term(0)
+
+
+@dataclass(slots=True)
+class Span:
+    """Entries first, first + 1, ... of a group in one segment; offsets[i] is where the frame of first + i stands."""
+
+    segment: int
+    first: Index
+    offsets: array[int]
+
+    @property
+    def stop(self) -> Index:
+        return Index(self.first + len(self.offsets))
+
+
+class RecoveredGroup(NamedTuple):
+    """What a group starts from."""
+
+    hard_state: HardState
+    configuration: Configuration
+    """As of `compacted_index` or a later record; configurations in the entries after it are the reader's to find."""
+    incarnation: Incarnation
+    compacted_index: Index
+    compacted_term: Term
+    last_index: Index
+    last_term: Term
+    term_runs: tuple[tuple[Index, Term], ...]
+    """(first index, term) of each run of entries after compacted_index."""
+
+
+@dataclass(slots=True, eq=False)
+class GroupLog:
+    """Changed by `apply` alone, on the loop thread, or by recovery."""
+
+    group: GroupId
+    hard_state: HardState = field(default_factory=HardState)
+    configuration: Configuration | None = None
+    incarnation: Incarnation = NO_INCARNATION
+    compacted_index: Index = NO_INDEX
+    compacted_term: Term = NO_TERM
+    last_index: Index = NO_INDEX
+    term_runs: list[tuple[Index, Term]] = field(default_factory=list)
+    # Invariant: the spans cover compacted_index + 1 .. last_index, in order, without gap or overlap; during recovery
+    # there may be gaps, of entries in segments that are gone, until the record that compacts them is met.
+    spans: list[Span] = field(default_factory=list)
+    pinned_segment: int = 0
+    """No segment from this one on may be deleted for this group's sake; moves up only when what moved it is durable."""
+    unsettled_count: int = 0
+    """Frames under way that will move pinned_segment."""
+
+    @property
+    def needs_segments(self) -> bool:
+        """Whether it has entries, or had them in the last durable state."""
+        return bool(self.spans) or self.unsettled_count > 0
+
+    @property
+    def last_term(self) -> Term:
+        return self.term_runs[-1][1] if self.term_runs else self.compacted_term
+
+    def recovered(self) -> RecoveredGroup:
+        """Return what the group starts from. The commit index is a hint, clamped to what is there (P11)."""
+        commit = max(self.compacted_index, min(self.hard_state.commit, self.last_index))
+        return RecoveredGroup(
+            hard_state=self.hard_state._replace(commit=commit),
+            configuration=self.configuration or _no_members(),
+            incarnation=self.incarnation,
+            compacted_index=self.compacted_index,
+            compacted_term=self.compacted_term,
+            last_index=self.last_index,
+            last_term=self.last_term,
+            term_runs=tuple(self.term_runs),
+        )
+
+    def apply(self, record: LogRecord, segment: int, offset: int) -> bool:
+        """Take in a record that stands at (segment, offset).
+
+        Returns:
+            Whether entries went, so that an older segment may no longer be needed once this is durable.
+        """
+        if record.truncate_from is not None:
+            self._truncate(record.truncate_from)
+        if record.compacted is not None:
+            self._compact(*record.compacted)
+        if record.relocated:
+            self.place(record.entries[0][0], segment, array("I", [offset]) * len(record.entries))
+        elif record.entries:
+            self._append(record.entries, segment, offset)
+        if record.hard_state is not None:
+            self.hard_state = record.hard_state
+        if record.configuration is not None:
+            self.configuration = record.configuration
+        if record.incarnation is not None:
+            self.incarnation = record.incarnation
+        return record.truncate_from is not None or record.compacted is not None or record.relocated
+
+    def _append(self, entries: Sequence[tuple[object, ...]], segment: int, offset: int) -> None:
+        first = Index(self.last_index + 1)
+        assert entries[0][0] == first, (self.group, entries[0][0], first)
+        assert entries[-1][0] == first + len(entries) - 1, (self.group, entries[-1][0], first, len(entries))
+        spans = self.spans
+        if not spans or spans[-1].segment != segment:
+            spans.append(Span(segment, first, array("I")))
+        if len(entries) == 1:
+            spans[-1].offsets.append(offset)
+        else:
+            spans[-1].offsets.extend(array("I", [offset]) * len(entries))
+        self._run_terms(entries)
+        self.last_index = Index(self.last_index + len(entries))
+
+    def _run_terms(self, entries: Iterable[tuple[object, ...]]) -> None:
+        runs = self.term_runs
+        term = runs[-1][1] if runs else None
+        for entry in entries:
+            if entry[1] != term:
+                assert term is None or entry[1] > term, (self.group, entry[:2], term)  # type: ignore[operator]
+                term = entry[1]  # type: ignore[assignment]
+                runs.append((entry[0], term))  # type: ignore[arg-type]
+
+    def _truncate(self, index: Index) -> None:
+        assert self.compacted_index < index <= self.last_index + 1, (self.group, index, self.last_index)
+        while self.spans and self.spans[-1].first >= index:
+            self.spans.pop()
+        if self.spans:
+            del self.spans[-1].offsets[index - self.spans[-1].first :]
+        while self.term_runs and self.term_runs[-1][0] >= index:
+            self.term_runs.pop()
+        self.last_index = Index(index - 1)
+
+    def _compact(self, index: Index, term: Term) -> None:
+        if index <= self.compacted_index:
+            return
+        self.compacted_index, self.compacted_term = index, term
+        if index >= self.last_index:
+            self.spans, self.term_runs, self.last_index = [], [], index
+            return
+        start, stop = Index(index + 1), Index(self.last_index + 1)
+        self.spans = [part for span in self.spans if (part := _part(span, start, stop))]
+        run = bisect_right(self.term_runs, start, key=_first_of_run) - 1
+        self.term_runs = [(start, self.term_runs[run][1]), *self.term_runs[run + 1 :]]
+
+    def place(self, first: Index, segment: int, offsets: array[int]) -> None:
+        """Say that entries first, first + 1, ... stand at offsets of segment, whatever was said before."""
+        stop = Index(first + len(offsets))
+        before = [part for span in self.spans if (part := _part(span, span.first, first))]
+        after = [part for span in self.spans if (part := _part(span, stop, span.stop))]
+        self.spans = [*before, Span(segment, first, offsets), *after]
+
+    def clamp(self) -> None:
+        """Drop positions outside the live entries."""
+        start, stop = Index(self.compacted_index + 1), Index(self.last_index + 1)
+        self.spans = [part for span in self.spans if (part := _part(span, start, stop))]
+
+    def first_missing(self) -> Index | None:
+        """Return the first live entry that has no position."""
+        index = Index(self.compacted_index + 1)
+        for span in self.spans:
+            if span.first != index:
+                return index
+            index = span.stop
+        return None if index > self.last_index else index
+
+    def locate(self, index: Index) -> tuple[int, int]:
+        """Return (segment, offset) of the frame that holds a live entry."""
+        assert self.compacted_index < index <= self.last_index, (self.group, index)
+        span = self.spans[bisect_right(self.spans, index, key=_first_of_span) - 1]
+        return span.segment, span.offsets[index - span.first]
+
+    def oldest_segment(self, otherwise: int) -> int:
+        """Return the oldest segment with a live entry."""
+        return min((span.segment for span in self.spans), default=otherwise)
+
+
+def _part(span: Span, start: Index, stop: Index) -> Span | None:
+    """Return what of the span is in start <= index < stop."""
+    first, stop = max(span.first, start), min(span.stop, stop)
+    if first >= stop:
+        return None
+    if first == span.first and stop == span.stop:
+        return span
+    return Span(span.segment, first, span.offsets[first - span.first : stop - span.first])
+
+
+def _first_of_run(run: tuple[Index, Term]) -> Index:
+    return run[0]
+
+
+def _first_of_span(span: Span) -> Index:
+    return span.first
+
+
+def _no_members() -> Configuration:
+    from raftdoc.raft import Configuration
+
+    return Configuration(())

@@ -1,0 +1,71 @@
+"""What a frame of the log carries: records, each what one group makes durable in one turn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgpack
+
+from raftdoc.ids import GroupId, Incarnation, Index, Term
+from raftdoc.raft.messages import Entry, HardState
+
+if TYPE_CHECKING:
+    from raftdoc.raft import Configuration
+
+
+class LogRecord(NamedTuple):
+    """One atomic change of one group's log (P6). Its parts take effect in the order of the fields.
+
+    `compacted` beyond the last entry resets the log to that point: how a snapshot is installed.
+    """
+
+    group: GroupId
+    tombstone: bool
+    """The group is gone from this node; nothing else in the record counts."""
+    truncate_from: Index | None
+    """This entry and all after it are gone."""
+    compacted: tuple[Index, Term] | None
+    """Entries up to this index are gone: the state that is durable elsewhere holds them."""
+    entries: tuple[Entry, ...]
+    """They follow the last entry without a gap."""
+    hard_state: HardState | None
+    configuration: Configuration | None
+    """The newest one that recovery starts from; those after it are found in entries."""
+    incarnation: Incarnation | None
+    relocated: bool
+    """The entries are there already, with the same terms: this is a copy, so that an old segment can go."""
+
+
+def log_record(
+    group: GroupId,
+    *,
+    tombstone: bool = False,
+    truncate_from: Index | None = None,
+    compacted: tuple[Index, Term] | None = None,
+    entries: tuple[Entry, ...] = (),
+    hard_state: HardState | None = None,
+    configuration: Configuration | None = None,
+    incarnation: Incarnation | None = None,
+    relocated: bool = False,
+) -> LogRecord:
+    """Return a record of what is given."""
+    return LogRecord(
+        group, tombstone, truncate_from, compacted, entries, hard_state, configuration, incarnation, relocated
+    )
+
+
+def encode_records(records: Sequence[LogRecord]) -> bytes:
+    """Return the body of a frame: a msgpack array of the records, each an array of its fields."""
+    packed: bytes = msgpack.packb(records if isinstance(records, list) else list(records))
+    return packed
+
+
+def decode_records(body: bytes | memoryview) -> list[LogRecord]:
+    """Return what was encoded. The body's checksum has been verified: anything else in it is a bug.
+
+    Entries and hard states come as plain tuples: recovery reads two fields of each of a million entries, and
+    who needs more calls `Entry._make`.
+    """
+    rows: list[list[Any]] = msgpack.unpackb(body, use_list=False, strict_map_key=False)
+    return [LogRecord._make(row) for row in rows]
