@@ -91,7 +91,7 @@ def _check_tagged(value: dict[str, JsonValue], pointer: str) -> None:
         raise
 
 
-def with_id(normal: bytes, id: DocumentId) -> bytes:  # noqa: A002  # the field's word
+def with_id(normal: bytes, id: DocumentId) -> bytes:
     """Return normal bytes of a document with this `_id` first, whatever `_id` was in it."""
     head = b'{"_id":' + orjson.dumps(id)
     if _ID_FIELD not in normal:
@@ -103,7 +103,7 @@ def with_id(normal: bytes, id: DocumentId) -> bytes:  # noqa: A002  # the field'
     return orjson.dumps({"_id": id, **fields})
 
 
-def id_key(id: DocumentId) -> bytes:  # noqa: A002
+def id_key(id: DocumentId) -> bytes:
     """Return the storage key of a document: equal for ids that are equal by value, as 1 and 1.0 are."""
     return encode_key(id)
 

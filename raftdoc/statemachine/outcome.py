@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from raftdoc.limits import IDEMPOTENCY_RETENTION_MS
+
 OK = "ok"
 
 
@@ -12,6 +14,8 @@ class Idempotency(NamedTuple):
 
     key: str
     fingerprint: bytes
+    retention_ms: int = IDEMPOTENCY_RETENTION_MS
+    """How long the outcome is remembered, in log time. Fixed before the proposal: nodes may be set differently."""
 
 
 class Outcome(NamedTuple):

@@ -1,0 +1,129 @@
+"""The state of group 0: nodes, databases, which group serves a database and where its replicas are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+
+from raftdoc.ids import ClusterId, GroupId, Index, NodeId
+from raftdoc.limits import IDEMPOTENCY_RECORDS_MAX
+from raftdoc.raft.messages import Entry, EntryKind
+from raftdoc.statemachine.catalog_commands import CatalogSlice
+from raftdoc.statemachine.catalog_records import (
+    FIRST_GROUP,
+    NEXT_GROUP_NAME,
+    ClusterRecord,
+    DatabaseRecord,
+    NodeRecord,
+    load_cluster,
+    load_databases,
+    load_nodes,
+)
+from raftdoc.statemachine.digest import machine_digest
+from raftdoc.statemachine.dispatch import apply_commands
+from raftdoc.statemachine.outcome import Outcome, RequestRecord
+from raftdoc.statemachine.requests import Requests
+from raftdoc.statemachine.staging import Staged, load_progress
+from raftdoc.storage.engine import Engine
+from raftdoc.storage.keyspace import GroupKeys
+
+__all__ = ["CatalogMachine", "ClusterRecord", "DatabaseRecord", "NodeRecord"]
+
+
+class CatalogMachine:
+    """Same entries in, same bytes out, however they are cut into calls of apply."""
+
+    def __init__(self, engine: Engine, keys: GroupKeys, *, requests_max: int = IDEMPOTENCY_RECORDS_MAX) -> None:
+        """Load the state from the engine. `requests_max` has to be the same on every replica.
+
+        Raises:
+            StateCorrupt: a record that cannot be read.
+            FormatTooNew: a newer version has written here.
+        """
+        self._engine = engine
+        self._keys = keys
+        self._progress = load_progress(engine, keys)
+        self._requests = Requests(engine, keys, records_max=requests_max)
+        self._cluster = load_cluster(engine, keys)
+        self._nodes = load_nodes(engine, keys)
+        self._databases = load_databases(engine, keys)
+        self._next_group = GroupId(int(engine.get(keys.meta(NEXT_GROUP_NAME)) or FIRST_GROUP))
+
+    @property
+    def applied_index(self) -> Index:
+        return self._progress.applied_index
+
+    @property
+    def log_time_ms(self) -> int:
+        """Of the last applied entry."""
+        return self._progress.log_time_ms
+
+    @property
+    def feature_level(self) -> int:
+        """The highest level of a command applied so far."""
+        return self._progress.feature_level
+
+    @property
+    def cluster_id(self) -> ClusterId | None:
+        """None until the catalog is initialised."""
+        return None if self._cluster is None else self._cluster.id
+
+    @property
+    def cursor_key(self) -> bytes | None:
+        """Signs cursors, 32 bytes; None until the catalog is initialised."""
+        return None if self._cluster is None else self._cluster.cursor_key
+
+    @property
+    def nodes(self) -> Mapping[NodeId, NodeRecord]:
+        return MappingProxyType(self._nodes)
+
+    @property
+    def databases(self) -> Mapping[str, DatabaseRecord]:
+        """By name; those being dropped are in it, with state `closing`."""
+        return MappingProxyType(self._databases)
+
+    @property
+    def next_group(self) -> GroupId:
+        """Every group id given so far is below it."""
+        return self._next_group
+
+    def apply(self, entries: Sequence[Entry]) -> list[list[Outcome]]:
+        """Apply the entries that follow applied_index, in one engine batch; return the outcomes per entry.
+
+        Raises:
+            EngineBusy: nothing was written and nothing changed in memory; call again later.
+            FormatTooNew: a command that this version does not know.
+            StateCorrupt: an entry that is not what entries are.
+        """
+        if not entries:
+            return []
+        staged = Staged(self._engine, self._keys, self._progress)
+        target = CatalogSlice(staged, self._cluster, self._nodes, self._databases, self._next_group)
+        outcomes = [self._apply_entry(target, entry) for entry in entries]
+        staged.finish()
+        self._engine.write(staged.changes)
+        self._commit(target)
+        return outcomes
+
+    def _apply_entry(self, target: CatalogSlice, entry: Entry) -> list[Outcome]:
+        target.staged.begin(entry)
+        if entry.kind != EntryKind.COMMANDS:
+            return []
+        self._requests.forget(target.staged)
+        return apply_commands(target, self._requests, entry)
+
+    def _commit(self, target: CatalogSlice) -> None:
+        self._progress = target.staged.progress
+        self._requests.commit(target.staged)
+        self._cluster = target.cluster
+        self._nodes = target.nodes
+        self._databases = target.databases
+        self._next_group = target.next_group
+
+    def request_outcome(self, key: str) -> RequestRecord | None:
+        """Return what is remembered of an idempotency key."""
+        return self._requests.get(key)
+
+    def digest(self) -> dict[str, str]:
+        """Return the state digest of `$requests` and `$meta`: equal on replicas at equal applied index."""
+        return machine_digest(self._progress, self._keys, {})

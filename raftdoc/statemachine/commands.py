@@ -1,0 +1,239 @@
+"""What is replicated: one table of commands, and how each is encoded.
+
+A command is a msgpack array, encoded once at the edge; the same bytes go to the log, to the peers and to apply:
+
+    [op, level, request, fields of the op ...]
+
+    op       what to do; a number below means one thing for ever
+    level    the feature level it is to be done at: what an op *does* changes only with a new level, what its
+             fields *are* only with a new op
+    request  nil, or [idempotency key, fingerprint, retention in ms]
+
+    op                    level  fields
+     1  PUT                 1    collection, id key, document
+     2  PUT_IF              1    collection, id key, document, expected revision
+     3  CREATE              1    collection, id key, document
+     4  CREATE_MANY         1    collection, [id key, document, id key, document, ...], atomic
+     5  DELETE              1    collection, id key, expected revision or nil
+    32  CREATE_COLLECTION   1    name, options (JSON, sorted names)
+    33  DROP_COLLECTION     1    name
+    34  SWEEP               1    documents_max
+    48  CLOSE_DATABASE      1    name
+    64  INITIALISE          1    cluster id, cursor key
+    65  REGISTER_NODE       1    id, store id, http, peer, host
+    66  CREATE_DATABASE     1    name, options (JSON, sorted names), replicas, preferred leader
+    67  DROP_DATABASE       1    name
+    68  FORGET_DATABASE     1    name, group
+
+1-31 write documents, 32-47 change what a database is made of, 48-63 its life, 64-95 are of the catalog. An expected
+revision of 0 means that there must be no document, NEVER that no document will do.
+
+The payload of an entry is an array of commands, put together without looking into them (`batch`). Every node
+has to understand an op before anybody proposes it: apply stops at one it does not know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import IntEnum
+from typing import Any, Final
+
+import msgpack
+import orjson
+
+from raftdoc.document import DocumentId, id_key
+from raftdoc.errors import TooLarge
+from raftdoc.ids import ClusterId, GroupId, NodeId, StoreId
+from raftdoc.limits import BULK_DOCUMENTS_MAX
+from raftdoc.statemachine.outcome import Idempotency
+
+FEATURE_LEVEL: Final = 1
+"""The highest level that this code applies."""
+
+NEVER: Final = -1
+"""An expected revision that no document has."""
+
+CREATE_MANY_ITEMS_MAX: Final = 16_384
+"""Of one command that is not atomic: what it answers has to fit a stored answer."""
+
+CURSOR_KEY_BYTES: Final = 32
+
+
+class Op(IntEnum):
+    PUT = 1
+    PUT_IF = 2
+    CREATE = 3
+    CREATE_MANY = 4
+    DELETE = 5
+    CREATE_COLLECTION = 32
+    DROP_COLLECTION = 33
+    SWEEP = 34
+    CLOSE_DATABASE = 48
+    INITIALISE = 64
+    REGISTER_NODE = 65
+    CREATE_DATABASE = 66
+    DROP_DATABASE = 67
+    FORGET_DATABASE = 68
+
+
+def _encode(op: Op, idempotency: Idempotency | None, *fields: Any) -> bytes:
+    encoded: bytes = msgpack.packb((int(op), 1, idempotency, *fields))
+    return encoded
+
+
+def put(
+    collection: str,
+    id: DocumentId,
+    document: bytes,
+    *,
+    if_match: int | None = None,
+    if_none_match: bool = False,
+    idempotency: Idempotency | None = None,
+) -> bytes:
+    """Create or replace a document; `document` is normal JSON with `_id` first.
+
+    Outcome: ok with revision and created; precondition_failed; limit_reached (of collections).
+    """
+    if if_match is None and not if_none_match:
+        return _encode(Op.PUT, idempotency, collection, id_key(id), document)
+    expected = 0 if if_match is None else NEVER if if_none_match else if_match
+    return _encode(Op.PUT_IF, idempotency, collection, id_key(id), document, expected)
+
+
+def create(
+    collection: str,
+    id: DocumentId,
+    document: bytes,
+    *,
+    idempotency: Idempotency | None = None,
+) -> bytes:
+    """Create a document. Outcome: ok with revision; duplicate_key; limit_reached."""
+    return _encode(Op.CREATE, idempotency, collection, id_key(id), document)
+
+
+def create_many(
+    collection: str,
+    items: Sequence[tuple[DocumentId, bytes]],
+    *,
+    atomic: bool,
+    idempotency: Idempotency | None = None,
+) -> bytes:
+    """Create documents in their order, each for itself or all or none.
+
+    Outcome: ok, data = ((code, revision), ...) per item, code ok or duplicate_key; limit_reached. Atomic: ok
+    only if all were created; duplicate_key with data = position of the first that exists, and none was.
+
+    Raises:
+        TooLarge: more than CREATE_MANY_ITEMS_MAX items, BULK_DOCUMENTS_MAX if atomic.
+    """
+    items_max = BULK_DOCUMENTS_MAX if atomic else CREATE_MANY_ITEMS_MAX
+    if len(items) > items_max:
+        raise TooLarge("the number of documents of one command", limit=items_max, unit="documents")
+    flat = [part for id_, document in items for part in (id_key(id_), document)]
+    return _encode(Op.CREATE_MANY, idempotency, collection, flat, atomic)
+
+
+def delete(
+    collection: str,
+    id: DocumentId,
+    *,
+    if_match: int | None = None,
+    idempotency: Idempotency | None = None,
+) -> bytes:
+    """Delete a document. Outcome: ok; document_not_found; collection_not_found; precondition_failed."""
+    return _encode(Op.DELETE, idempotency, collection, id_key(id), if_match)
+
+
+def create_collection(
+    name: str, options: dict[str, Any] | None = None, *, idempotency: Idempotency | None = None
+) -> bytes:
+    """Create a collection. Outcome: ok, created or not, data = its id; conflict (other options); limit_reached."""
+    return _encode(Op.CREATE_COLLECTION, idempotency, name, encode_options(options))
+
+
+def drop_collection(name: str, *, idempotency: Idempotency | None = None) -> bytes:
+    """Drop a collection with its documents. Outcome: ok; collection_not_found."""
+    return _encode(Op.DROP_COLLECTION, idempotency, name)
+
+
+def sweep(documents_max: int) -> bytes:
+    """Remove so many documents of dropped collections. Outcome: ok, data = whether some are left."""
+    return _encode(Op.SWEEP, None, documents_max)
+
+
+def close_database(name: str, *, idempotency: Idempotency | None = None) -> bytes:
+    """Close the database that this group serves: every later command answers database_not_found. Outcome: ok."""
+    return _encode(Op.CLOSE_DATABASE, idempotency, name)
+
+
+def initialise(cluster_id: ClusterId, cursor_key: bytes) -> bytes:
+    """Give the catalog its cluster id and the key that signs cursors, drawn by the proposer; the first one counts.
+
+    Outcome: ok, created or not; wrong_cluster (it has another id).
+    """
+    assert len(cursor_key) == CURSOR_KEY_BYTES, len(cursor_key)
+    return _encode(Op.INITIALISE, None, cluster_id, cursor_key)
+
+
+def register_node(node: NodeId, store: StoreId, *, http: str, peer: str, host: str) -> bytes:
+    """Enter a node, or its new addresses. Outcome: ok, created or not; wrong_store; limit_reached."""
+    return _encode(Op.REGISTER_NODE, None, node, store, http, peer, host)
+
+
+def create_database(
+    name: str,
+    options: dict[str, Any] | None,
+    *,
+    replicas: Sequence[NodeId],
+    preferred_leader: NodeId,
+    idempotency: Idempotency | None = None,
+) -> bytes:
+    """Enter a database; its group is numbered at apply, its placement was chosen by the proposer.
+
+    Outcome: ok, created or not, data = group; conflict (other options, or being dropped); limit_reached.
+    """
+    return _encode(Op.CREATE_DATABASE, idempotency, name, encode_options(options), tuple(replicas), preferred_leader)
+
+
+def drop_database(name: str, *, idempotency: Idempotency | None = None) -> bytes:
+    """Mark a database as closing; its own group is closed next, then it is forgotten.
+
+    Outcome: ok, data = group, also when it is closing already; database_not_found.
+    """
+    return _encode(Op.DROP_DATABASE, idempotency, name)
+
+
+def forget_database(name: str, group: GroupId) -> bytes:
+    """Remove a closing database whose group has committed its close.
+
+    Outcome: ok; database_not_found; conflict (it is open).
+    """
+    return _encode(Op.FORGET_DATABASE, None, name, group)
+
+
+def encode_options(options: dict[str, Any] | None) -> bytes:
+    """Return options as the bytes that are compared and stored."""
+    return orjson.dumps(options or {}, option=orjson.OPT_SORT_KEYS)
+
+
+def batch(commands: Sequence[bytes]) -> bytes:
+    """Return the payload of an entry: an array of commands that are encoded already."""
+    count = len(commands)
+    if count < 16:
+        head = bytes((0x90 | count,))
+    elif count < 1 << 16:
+        head = b"\xdc" + count.to_bytes(2, "big")
+    else:
+        head = b"\xdd" + count.to_bytes(4, "big")
+    return head + b"".join(commands)
+
+
+def is_known(command: bytes) -> bool:
+    """Return whether this code can apply a command, by its first three bytes.
+
+    A leader asks before it proposes what another node sent: a command that apply does not know stops every replica.
+    """
+    return len(command) > 2 and command[0] & 0xF0 == 0x90 and command[1] in _OPS and command[2] <= FEATURE_LEVEL
+
+
+_OPS: Final = frozenset(int(op) for op in Op)

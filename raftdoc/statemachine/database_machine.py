@@ -1,0 +1,201 @@
+"""The state of one database: its collections, documents and idempotency records.
+
+`apply` is the only way in. Reads are of the state as the last apply left it; whether that is recent enough
+is the host's business, before it asks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from raftdoc.errors import NotFound
+from raftdoc.ids import Index
+from raftdoc.limits import IDEMPOTENCY_RECORDS_MAX
+from raftdoc.raft.messages import Entry, EntryKind
+from raftdoc.statemachine.collection import Collection, load_collections, stored_document
+from raftdoc.statemachine.database_commands import CLOSED_HANDLERS, OPEN_HANDLERS
+from raftdoc.statemachine.database_slice import (
+    CLOSED_NAME,
+    DROPPED_PREFIX,
+    FIRST_COLLECTION_ID,
+    NEXT_COLLECTION_NAME,
+    DatabaseSlice,
+)
+from raftdoc.statemachine.digest import machine_digest
+from raftdoc.statemachine.dispatch import apply_commands
+from raftdoc.statemachine.outcome import CollectionInfo, Outcome, RequestRecord, StoredDocument
+from raftdoc.statemachine.requests import Requests
+from raftdoc.statemachine.staging import Staged, load_progress
+from raftdoc.storage.engine import Engine
+from raftdoc.storage.keyspace import GroupKeys, prefix_stop
+
+SWEEP_PER_ENTRY_MAX: Final = 256
+"""Documents of dropped collections that each entry of commands removes on the side."""
+
+
+class DatabaseMachine:
+    """Same entries in, same bytes out, however they are cut into calls of apply."""
+
+    def __init__(self, engine: Engine, keys: GroupKeys, *, requests_max: int = IDEMPOTENCY_RECORDS_MAX) -> None:
+        """Load the state from the engine. `requests_max` has to be the same on every replica.
+
+        Raises:
+            StateCorrupt: a record that cannot be read.
+            FormatTooNew: a newer version has written here.
+        """
+        self._engine = engine
+        self._keys = keys
+        self._progress = load_progress(engine, keys)
+        self._requests = Requests(engine, keys, records_max=requests_max)
+        self._collections = load_collections(engine, keys)
+        self._next_collection_id = int(engine.get(keys.meta(NEXT_COLLECTION_NAME)) or FIRST_COLLECTION_ID)
+        self._dropped = _load_dropped(engine, keys)
+        closed = engine.get(keys.meta(CLOSED_NAME))
+        self._closed = None if closed is None else closed.decode()
+
+    @property
+    def applied_index(self) -> Index:
+        return self._progress.applied_index
+
+    @property
+    def log_time_ms(self) -> int:
+        """Of the last applied entry."""
+        return self._progress.log_time_ms
+
+    @property
+    def feature_level(self) -> int:
+        """The highest level of a command applied so far."""
+        return self._progress.feature_level
+
+    @property
+    def is_closed(self) -> bool:
+        return self._closed is not None
+
+    @property
+    def has_dropped_documents(self) -> bool:
+        """True while documents of dropped collections are left: every entry removes some, `sweep` removes more."""
+        return bool(self._dropped)
+
+    def apply(self, entries: Sequence[Entry]) -> list[list[Outcome]]:
+        """Apply the entries that follow applied_index, in one engine batch; return the outcomes per entry.
+
+        Raises:
+            EngineBusy: nothing was written and nothing changed in memory; call again later.
+            FormatTooNew: a command that this version does not know.
+            StateCorrupt: an entry that is not what entries are.
+        """
+        if not entries:
+            return []
+        staged = Staged(self._engine, self._keys, self._progress)
+        target = DatabaseSlice(
+            staged,
+            OPEN_HANDLERS if self._closed is None else CLOSED_HANDLERS,
+            self._collections,
+            next_collection_id=self._next_collection_id,
+            dropped=self._dropped,
+            closed=self._closed,
+        )
+        outcomes = [self._apply_entry(target, entry) for entry in entries]
+        target.finish()
+        self._engine.write(staged.changes)
+        self._commit(target)
+        return outcomes
+
+    def _apply_entry(self, target: DatabaseSlice, entry: Entry) -> list[Outcome]:
+        target.staged.begin(entry)
+        if entry.kind != EntryKind.COMMANDS:
+            return []
+        self._requests.forget(target.staged)
+        if target.dropped:
+            target.sweep(SWEEP_PER_ENTRY_MAX)
+        return apply_commands(target, self._requests, entry)
+
+    def _commit(self, target: DatabaseSlice) -> None:
+        self._progress = target.staged.progress
+        self._requests.commit(target.staged)
+        for name, collection in target.touched.items():
+            if collection is None:
+                self._collections.pop(name, None)
+            else:
+                self._collections[name] = collection
+        self._next_collection_id = target.next_collection_id
+        self._dropped = target.dropped
+        self._closed = target.closed
+
+    def get(self, collection: str, id_key: bytes) -> StoredDocument | None:
+        """Return a document; None: the collection has none of this id.
+
+        Raises:
+            NotFound: there is no such collection, or the database is closed.
+        """
+        value = self._engine.get(self._collection(collection).prefix + id_key)
+        return None if value is None else stored_document(value)
+
+    def list_documents(
+        self, collection: str, *, after: bytes | None = None, limit: int, bytes_max: int
+    ) -> tuple[list[StoredDocument], bytes | None]:
+        """Return documents in the order of their ids, from behind the id key `after`.
+
+        At most `limit` (at least 1), and no further than the first that reaches bytes_max. Second: the id key to go
+        on after, None at the end.
+
+        Raises:
+            NotFound: there is no such collection, or the database is closed.
+        """
+        prefix = self._collection(collection).prefix
+        start = prefix if after is None else prefix + after + b"\x00"
+        documents: list[StoredDocument] = []
+        byte_count, last = 0, b""
+        for key, value in self._engine.scan(start, prefix_stop(prefix)):
+            if len(documents) >= limit or byte_count >= bytes_max:
+                return documents, last[len(prefix) :]
+            documents.append(stored_document(value))
+            byte_count += len(value)
+            last = key
+        return documents, None
+
+    def collections(self) -> list[CollectionInfo]:
+        """Return all collections in the order of their names.
+
+        Raises:
+            NotFound: the database is closed.
+        """
+        self._check_open()
+        return [self._collections[name].info() for name in sorted(self._collections)]
+
+    def collection(self, name: str) -> CollectionInfo:
+        """Return a collection.
+
+        Raises:
+            NotFound: there is none, or the database is closed.
+        """
+        return self._collection(name).info()
+
+    def request_outcome(self, key: str) -> RequestRecord | None:
+        """Return what is remembered of an idempotency key."""
+        return self._requests.get(key)
+
+    def digest(self) -> dict[str, str]:
+        """Return the state digest by collection, and of `$requests` and `$meta`.
+
+        Replicas at equal applied index have equal digests; `digest` recomputes them from what is stored.
+        """
+        collections = {name: collection.digest_text() for name, collection in self._collections.items()}
+        return machine_digest(self._progress, self._keys, collections)
+
+    def _collection(self, name: str) -> Collection:
+        self._check_open()
+        try:
+            return self._collections[name]
+        except KeyError:
+            raise NotFound("collection", name) from None
+
+    def _check_open(self) -> None:
+        if self._closed is not None:
+            raise NotFound("database", self._closed)
+
+
+def _load_dropped(engine: Engine, keys: GroupKeys) -> dict[int, bytes]:
+    prefix = keys.meta(DROPPED_PREFIX)
+    return {int(key[len(prefix) :]): start for key, start in engine.scan(prefix, prefix_stop(prefix))}

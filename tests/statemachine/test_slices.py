@@ -1,0 +1,95 @@
+"""Same entries in, same bytes out: however they are cut, refused, or interrupted by a restart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from raftdoc.raft.messages import Entry
+from raftdoc.statemachine.database_machine import DatabaseMachine
+from raftdoc.statemachine.digest import recompute_digest
+from raftdoc.statemachine.outcome import Outcome
+from raftdoc.storage.engine import EngineBusy
+from raftdoc.storage.memory import MemoryEngine
+
+from .histories import KEYS, build, contents, histories
+
+REQUESTS_MAX = 3
+
+
+def _machine(engine: MemoryEngine) -> DatabaseMachine:
+    return DatabaseMachine(engine, KEYS, requests_max=REQUESTS_MAX)
+
+
+def _cut(entries: list[Entry], random: Random) -> Iterator[list[Entry]]:
+    start = 0
+    while start < len(entries):
+        stop = random.randint(start + 1, len(entries))
+        yield entries[start:stop]
+        start = stop
+
+
+def _one_by_one(entries: list[Entry]) -> tuple[MemoryEngine, list[list[Outcome]], dict[str, str]]:
+    engine = MemoryEngine()
+    machine = _machine(engine)
+    outcomes = [machine.apply([entry])[0] for entry in entries]
+    return engine, outcomes, machine.digest()
+
+
+@settings(max_examples=300)
+@given(histories, st.randoms(use_true_random=False))
+def test_cutting_entries_into_slices_changes_no_byte(history, random):
+    entries, _, _ = build(history)
+    engine, outcomes, digest = _one_by_one(entries)
+    other = MemoryEngine()
+    machine = _machine(other)
+    other_outcomes = [outcome for part in _cut(entries, random) for outcome in machine.apply(part)]
+    assert contents(other) == contents(engine)
+    assert other_outcomes == outcomes
+    assert machine.digest() == digest == recompute_digest(other, KEYS)
+
+
+@settings(max_examples=200)
+@given(histories, st.randoms(use_true_random=False))
+def test_busy_engine_changes_nothing_and_the_call_can_be_repeated(history, random):
+    entries, _, _ = build(history)
+    engine, outcomes, digest = _one_by_one(entries)
+    other = MemoryEngine()
+    machine = _machine(other)
+    other_outcomes = []
+    for part in _cut(entries, random):
+        before = machine.applied_index, machine.digest(), contents(other)
+        for _ in range(random.randint(0, 2)):
+            other.busy_writes = 1
+            with pytest.raises(EngineBusy):
+                machine.apply(part[: random.randint(1, len(part))])
+            assert (machine.applied_index, machine.digest(), contents(other)) == before
+        other_outcomes += machine.apply(part)
+    assert contents(other) == contents(engine)
+    assert other_outcomes == outcomes
+    assert machine.digest() == digest
+
+
+@settings(max_examples=200)
+@given(histories, st.randoms(use_true_random=False))
+def test_machine_that_restarts_goes_on_as_if_it_had_not(history, random):
+    entries, _, _ = build(history)
+    engine, outcomes, digest = _one_by_one(entries)
+    other = MemoryEngine()
+    machine = _machine(other)
+    other_outcomes: list[list[Outcome]] = []
+    while machine.applied_index < len(entries):
+        part = next(_cut(entries[machine.applied_index :], random))
+        other_outcomes[part[0].index - 1 :] = machine.apply(part)
+        if random.random() < 0.3:
+            other.flush()
+        if random.random() < 0.5:
+            other.crash(random)
+            machine = _machine(other)
+    assert contents(other) == contents(engine)
+    assert other_outcomes == outcomes
+    assert machine.digest() == digest
