@@ -7,6 +7,7 @@
     │   ├── InvalidId · InvalidName     400
     │   ├── UnknownOption               400  query parameter or member that nothing reads
     │   ├── InvalidCursor               400
+    │   ├── KeyAhead                    400  an idempotency key with a time in the future
     │   ├── TooLarge                    413  carries the limit
     │   │   └── HeadersTooLarge         431  request line or header fields
     │   ├── InvalidLine                 400  of NDJSON; carries its number and its fault
@@ -98,6 +99,11 @@ class UnknownOption(InvalidRequest):
 class InvalidCursor(InvalidRequest):
     code = "invalid_cursor"
     title = "The cursor was not made by this query of this cluster"
+
+
+class KeyAhead(InvalidRequest):
+    code = "key_ahead"
+    title = "The time in the idempotency key is too far ahead"
 
 
 class UnsupportedMediaType(InvalidRequest):
