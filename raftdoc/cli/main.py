@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 import raftdoc
-from raftdoc.cli import bench, dev, serve, status
+from raftdoc.cli import bench, dev, inspect, serve, status
 
-COMMANDS = (dev, serve, status, bench)
+COMMANDS = (dev, serve, status, bench, inspect)
 DESCRIPTION = """\
 raftdoc: a JSON document database whose every write goes through Raft.
 
