@@ -75,6 +75,15 @@ CLUSTER_NODES_MAX: Final = 64
 FRAME_BYTES_MAX: Final = 64 * MIB
 PEER_QUEUE_BYTES_MAX: Final = 64 * MIB
 PEER_QUEUE_FRAMES_MAX: Final = 4096
+PEER_HEARTBEAT_QUEUE_BYTES_MAX: Final = 1 * MIB
+"""Heartbeats and answers that wait longer than this many bytes last are of no use to anybody."""
+PEER_WRITE_BUFFER_BYTES_MAX: Final = 1 * MIB
+"""Handed to the kernel's side of a connection before frames begin to queue here."""
+PEER_SILENCE_MS_MAX: Final = 3000
+"""A connection whose peer acknowledges nothing, or takes nothing, for this long is broken."""
+PEER_HANDSHAKES_MAX: Final = 256
+"""Connections that have not yet said who they are; the oldest gives way."""
+PEER_CLOSE_TIMEOUT_MS: Final = 500
 HANDSHAKE_TIMEOUT_MS: Final = 2000
 RECONNECT_BACKOFF_MS_MIN: Final = 20
 RECONNECT_BACKOFF_MS_MAX: Final = 1000
@@ -92,3 +101,10 @@ BLOCK_CACHE_BYTES: Final = 64 * MIB
 HTTP_CONNECTIONS_MAX: Final = 4096
 HTTP_HEADER_BYTES_MAX: Final = 8190
 HTTP_PATH_BYTES_MAX: Final = 8190
+HTTP_PIPELINE_MAX: Final = 32
+"""Requests of one connection that wait; more are left in the socket."""
+HTTP_IDLE_S_MAX: Final = 75
+HTTP_LINGER_S_MAX: Final = 2
+"""How long a connection that was refused in mid-body is still read, so that the answer arrives."""
+MIN_INDEX_GROUPS_MAX: Final = 256
+CURSOR_BYTES_MAX: Final = 2048

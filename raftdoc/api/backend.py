@@ -1,0 +1,154 @@
+"""What the HTTP floor asks of the database under it, and nothing else: the seam between the two.
+
+Every method that takes a Request obeys its deadline and fills in its lower half, whether it answers or raises.
+Errors are those of `raftdoc.errors`; one that was recorded under an idempotency key comes with `replayed` set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Sequence
+from typing import Protocol
+
+from raftdoc.database.requests import ClusterStatus, DatabaseInfo, Page, Request
+from raftdoc.document import DocumentId
+from raftdoc.ids import GroupId, NodeId
+from raftdoc.statemachine.outcome import CollectionInfo, Outcome, RequestRecord, StoredDocument
+
+
+class DocumentBackend(Protocol):
+    """Documents. The bytes handed over and back are in normal form, `_id` first."""
+
+    def get_document(
+        self,
+        request: Request,
+        database: str,
+        collection: str,
+        id: DocumentId,
+        /,
+    ) -> StoredDocument | Awaitable[StoredDocument | None] | None:
+        """Return the document, None where there is none, or an awaitable of either.
+
+        Raises:
+            NotFound: the database or the collection.
+        """
+
+    def put_document(
+        self,
+        request: Request,
+        database: str,
+        collection: str,
+        id: DocumentId,
+        document: bytes,
+        /,
+        *,
+        if_match: int | None,
+        if_none_match: bool,
+    ) -> Awaitable[Outcome]:
+        """Create or replace a document. `if_match` is a revision, `if_none_match` says: create only."""
+
+    def create_document(
+        self,
+        request: Request,
+        database: str,
+        collection: str,
+        id: DocumentId,
+        document: bytes,
+        /,
+    ) -> Awaitable[Outcome]:
+        """Create a document; one that exists is a DuplicateKey."""
+
+    def create_documents(
+        self,
+        request: Request,
+        database: str,
+        collection: str,
+        items: Sequence[tuple[DocumentId, bytes]],
+        /,
+        *,
+        atomic: bool,
+    ) -> Awaitable[list[Outcome]]:
+        """Return one outcome for each item, in order: these may be not ok without an exception."""
+
+    def delete_document(
+        self,
+        request: Request,
+        database: str,
+        collection: str,
+        id: DocumentId,
+        /,
+        *,
+        if_match: int | None,
+    ) -> Awaitable[Outcome]: ...
+
+    def list_documents(
+        self, request: Request, database: str, collection: str, /, *, after: bytes | None, limit: int
+    ) -> Awaitable[Page]:
+        """Return up to `limit` documents whose id key is greater than `after`, fewer where bytes are many."""
+
+    def cursor_key(self) -> bytes:
+        """Return the cluster's secret that cursors are signed with: the same on every node."""
+
+
+class CatalogBackend(Protocol):
+    """Databases, collections and what became of a write."""
+
+    def create_database(
+        self, request: Request, name: str, options: dict[str, object], /
+    ) -> Awaitable[tuple[bool, DatabaseInfo]]:
+        """Return (whether it was created now, what it is), once it accepts writes.
+
+        Raises:
+            Conflict: it exists with other options.
+            UnknownOption: of a member of `options`, with its JSON Pointer.
+        """
+
+    def drop_database(self, request: Request, name: str, /) -> Awaitable[Outcome]: ...
+
+    def databases(self, request: Request, /) -> Awaitable[list[DatabaseInfo]]: ...
+
+    def database_info(self, request: Request, name: str, /) -> Awaitable[DatabaseInfo]: ...
+
+    def create_collection(
+        self, request: Request, database: str, name: str, options: dict[str, object], /
+    ) -> Awaitable[tuple[bool, CollectionInfo]]: ...
+
+    def drop_collection(self, request: Request, database: str, name: str, /) -> Awaitable[Outcome]: ...
+
+    def collections(self, request: Request, database: str, /) -> Awaitable[list[CollectionInfo]]: ...
+
+    def collection_info(self, request: Request, database: str, name: str, /) -> Awaitable[CollectionInfo]: ...
+
+    def request_outcome(self, request: Request, database: str | None, key: str, /) -> Awaitable[RequestRecord]:
+        """Return what is remembered of an idempotency key of a database; None: of the catalog.
+
+        Raises:
+            NotFound: nothing.
+        """
+
+
+class ClusterBackend(Protocol):
+    """This node and the others."""
+
+    @property
+    def node(self) -> NodeId: ...
+
+    def now_ns(self) -> int:
+        """Return the clock that `Request.deadline_ns` counts on."""
+
+    def cluster_status(self) -> ClusterStatus: ...
+
+    def readiness(self) -> list[str]:
+        """Return what is missing for this node to serve; empty: it is ready."""
+
+    def transfer_leader(self, group: GroupId, target: NodeId | None, /) -> None:
+        """Begin to hand the leadership of a group over to `target`, or to the best replica.
+
+        Raises:
+            NotFound: this node has no replica of the group.
+            NotLeader: it does not lead it.
+            InvalidRequest: `target` has no vote in it.
+        """
+
+
+class Backend(DocumentBackend, CatalogBackend, ClusterBackend, Protocol):
+    """All of it: `database.Database` in a real node, a dictionary in the tests."""

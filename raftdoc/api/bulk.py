@@ -1,0 +1,245 @@
+"""POST to a collection's documents: one as JSON, or many as NDJSON.
+
+A bulk is parsed while it arrives, in slices that never hold the loop for long, and nothing of it is proposed before
+its last line is known to be good.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from time import perf_counter_ns
+from typing import Any, Final, TypeAlias
+
+import orjson
+
+from raftdoc.api.answers import replay_fields
+from raftdoc.api.backend import DocumentBackend
+from raftdoc.api.bodies import check_length, has_arrived, read_pieces, read_whole, take
+from raftdoc.api.documents import checked_name, created
+from raftdoc.api.errors import status_of_code, title_of_code, urn
+from raftdoc.api.exchange import NDJSON, Call, Later, Reply, Response, Streamed
+from raftdoc.api.generated_ids import IdSource, derived_id
+from raftdoc.api.idempotency import Fingerprint, note_key
+from raftdoc.api.operations import JSON as JSON_TYPE
+from raftdoc.api.operations import NDJSON as NDJSON_TYPE
+from raftdoc.api.preconditions import tag_of
+from raftdoc.api.request_fields import accepted_media, idempotency_key, media_type
+from raftdoc.api.settings import HttpSettings
+from raftdoc.document import DocumentId, parse_document, with_id
+from raftdoc.document.document import ParsedDocument
+from raftdoc.errors import CATALOGUE, InvalidLine, InvalidRequest, RaftdocError, TooLarge
+from raftdoc.statemachine.outcome import Idempotency, Outcome
+
+SLICE_NS: Final = 1_000_000
+"""How long lines are parsed, or results written, before the loop gets its turn."""
+PIECE_BYTES: Final = 64 * 1024
+
+Item: TypeAlias = tuple[DocumentId, bytes]
+Identifier: TypeAlias = Callable[[ParsedDocument, int], Item]
+
+
+class Bulk:
+    def __init__(
+        self, backend: DocumentBackend, settings: HttpSettings, now_ns: Callable[[], int], ids: IdSource
+    ) -> None:
+        self._backend = backend
+        self._settings = settings
+        self._now_ns = now_ns
+        self._ids = ids
+
+    def post(self, call: Call) -> Later | Awaitable[Reply]:
+        is_atomic = _is_atomic(call)
+        if media_type(call.fields, (JSON_TYPE, NDJSON_TYPE)) == NDJSON_TYPE:
+            return self._create_many(call, is_atomic=is_atomic)
+        accepted_media(call.fields, (JSON_TYPE,))
+        limit = self._settings.document_bytes_max
+        if has_arrived(call):
+            call.body = take(call, limit)
+            return self._create_one(call)
+        check_length(call, limit)
+        return self._receive_one(call, limit)
+
+    async def _receive_one(self, call: Call, limit: int) -> Reply:
+        call.body = await read_whole(call, limit, self._now_ns)
+        created_later = self._create_one(call)
+        return created_later.finish(call, await created_later.awaitable)
+
+    def _create_one(self, call: Call) -> Later:
+        note_key(call)
+        parsed = parse_document(call.body, bytes_max=self._settings.document_bytes_max)
+        id_, document = self._identifier(call)(parsed, 0)
+        database, collection = map(checked_name, call.parameters)
+        outcome = self._backend.create_document(call.request, database, collection, id_, document)
+
+        def finish(call: Call, outcome: Outcome) -> Response:
+            fields = replay_fields(call, outcome, self._settings.idempotency_retention_ms)
+            return created(call, id_, outcome.revision, fields)
+
+        return Later(outcome, finish)
+
+    def _identifier(self, call: Call) -> Identifier:
+        """Return what gives a document its id, one made for it if it came without."""
+        key = idempotency_key(call.fields)
+
+        def identify(parsed: ParsedDocument, position: int) -> tuple[DocumentId, bytes]:
+            normal, id_ = parsed
+            if id_ is None:
+                id_ = self._ids.next_id() if key is None else derived_id(key, call.path, position, normal)
+            return id_, with_id(normal, id_)
+
+        return identify
+
+    async def _create_many(self, call: Call, *, is_atomic: bool) -> Reply:
+        accepted_media(call.fields, (NDJSON_TYPE,))
+        lines = Lines(self._settings, self._identifier(call), is_atomic=is_atomic)
+        fingerprint = Fingerprint(call)
+        async for piece in read_pieces(call, self._settings.bulk_bytes_max, self._now_ns):
+            fingerprint.update(piece)
+            await lines.feed(piece)
+        items = lines.end()
+        key = idempotency_key(call.fields)
+        if key is not None:
+            call.request.idempotency = Idempotency(key, fingerprint.digest())
+        database, collection = map(checked_name, call.parameters)
+        outcomes = await self._backend.create_documents(call.request, database, collection, items, atomic=is_atomic)
+        assert len(outcomes) == len(items), (len(outcomes), len(items))
+        return self._results(call, items, outcomes)
+
+    def _results(self, call: Call, items: Sequence[Item], outcomes: Sequence[Outcome]) -> Streamed:
+        status = 200 if all(outcome.is_ok for outcome in outcomes) else 207
+        last = max(outcomes, key=lambda outcome: outcome.time_ms)
+        last = last._replace(replayed=all(outcome.replayed for outcome in outcomes))
+        fields = replay_fields(call, last, self._settings.idempotency_retention_ms)
+        return Streamed(status, NDJSON + fields, _lines_of_results(items, outcomes))
+
+
+def _is_atomic(call: Call) -> bool:
+    value = call.query.get("atomic", "false")
+    if value not in ("true", "false"):
+        raise InvalidRequest(f"atomic is true or false, not {value[:100]!r}")
+    return value == "true"
+
+
+class Slices:
+    """Cuts long work into pieces between which the loop turns."""
+
+    __slots__ = ("_stop_ns",)
+
+    def __init__(self) -> None:
+        self._stop_ns = perf_counter_ns() + SLICE_NS
+
+    def is_over(self) -> bool:
+        return perf_counter_ns() >= self._stop_ns
+
+    async def begin(self) -> None:
+        """Let the loop turn once, and start the next slice."""
+        await asyncio.sleep(0)
+        self._stop_ns = perf_counter_ns() + SLICE_NS
+
+
+class Lines:
+    """The documents of an NDJSON body. Lines end in LF or CRLF; empty ones are passed over, and counted."""
+
+    def __init__(self, settings: HttpSettings, identify: Identifier, *, is_atomic: bool) -> None:
+        self._settings = settings
+        self._identify = identify
+        self._is_atomic = is_atomic
+        self._rest: list[bytes] = []
+        self._rest_bytes = 0
+        self._line_count = 0
+        self._bytes = 0
+        self._items: list[Item] = []
+
+    async def feed(self, piece: bytes) -> None:
+        """Parse the lines that end in a piece.
+
+        Raises:
+            InvalidLine: a line is no document; names it.
+            TooLarge: a line, the number of documents, or an atomic batch.
+        """
+        slices = Slices()
+        start = 0
+        while (stop := piece.find(b"\n", start)) >= 0:
+            self._line(piece[start:stop])
+            start = stop + 1
+            if slices.is_over():
+                await slices.begin()
+        self._keep(piece[start:])
+
+    def end(self) -> list[Item]:
+        """Parse the last line, which may lack its line end; return the id and the bytes of every document.
+
+        Raises:
+            InvalidRequest: there was no document at all; and as `feed`.
+        """
+        self._line(b"")
+        if not self._items:
+            raise InvalidRequest("the body has no document")
+        return self._items
+
+    def _keep(self, part: bytes) -> None:
+        self._rest.append(part)
+        self._rest_bytes += len(part)
+        if self._rest_bytes > self._settings.document_bytes_max + 2:
+            raise TooLarge(f"line {self._line_count + 1}", limit=self._settings.document_bytes_max)
+
+    def _line(self, last_part: bytes) -> None:
+        line = last_part
+        if self._rest:
+            line = b"".join((*self._rest, last_part))
+            self._rest, self._rest_bytes = [], 0
+        self._line_count += 1
+        line = line.strip(b" \t\r")
+        if not line:
+            return
+        limit = self._settings.document_bytes_max
+        if len(line) > limit:
+            raise TooLarge(f"line {self._line_count}", limit=limit)
+        try:
+            parsed = parse_document(line, bytes_max=limit)
+        except RaftdocError as error:
+            raise InvalidLine(self._line_count, error) from None
+        self._count(len(parsed.normal))
+        self._items.append(self._identify(parsed, len(self._items)))
+
+    def _count(self, byte_count: int) -> None:
+        self._bytes += byte_count
+        if len(self._items) >= self._settings.bulk_documents_max:
+            raise TooLarge("the body", limit=self._settings.bulk_documents_max, unit="documents")
+        if self._is_atomic and self._bytes > self._settings.atomic_bytes_max:
+            raise TooLarge("an atomic batch", limit=self._settings.atomic_bytes_max)
+
+
+async def _lines_of_results(items: Sequence[Item], outcomes: Sequence[Outcome]) -> AsyncIterator[bytes]:
+    """Yield one line for each document, in pieces."""
+    slices = Slices()
+    piece = bytearray()
+    for (id_, _), outcome in zip(items, outcomes, strict=True):
+        result: dict[str, Any] = {"_id": id_, "status": 201}
+        if outcome.is_ok:
+            result["etag"] = tag_of(outcome.revision).decode()
+        else:
+            result |= {"status": status_of_code(outcome.code), "error": _problem(outcome)}
+        piece += orjson.dumps(result, option=orjson.OPT_APPEND_NEWLINE)
+        if len(piece) >= PIECE_BYTES or slices.is_over():
+            yield bytes(piece)
+            piece.clear()
+            await slices.begin()
+    yield bytes(piece)
+
+
+def _problem(outcome: Outcome) -> dict[str, Any]:
+    """Return the problem of one document of a bulk, without what is the same for the whole answer."""
+    cls = CATALOGUE.get(outcome.code, RaftdocError)
+    return {
+        "type": urn(outcome.code),
+        "title": title_of_code(outcome.code),
+        "status": status_of_code(outcome.code),
+        "code": outcome.code,
+        "retryable": cls.retryable,
+        "outcome": "unknown" if outcome.code in UNKNOWN_CODES else "not_applied",
+    }
+
+
+UNKNOWN_CODES: Final = frozenset({"outcome_unknown", "key_expired"})

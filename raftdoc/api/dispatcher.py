@@ -1,0 +1,281 @@
+"""From a parsed request to its answer: the checks that all operations share, and the edge where errors end.
+
+A call is answered at once where its handler answers at once, without a task and without a turn of the loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from typing import Any, Final, TypeAlias
+
+from aiohttp.http_parser import RawRequestMessage
+from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
+
+from raftdoc.api.answers import state_fields
+from raftdoc.api.bodies import check_length, discard, has_arrived, read_whole, take
+from raftdoc.api.errors import problem_response
+from raftdoc.api.exchange import Call, Channel, Handler, Later, Reply, Response, Streamed
+from raftdoc.api.http_metrics import HttpMetrics
+from raftdoc.api.idempotency import note_key
+from raftdoc.api.operations import JSON, OPERATIONS, Access, Body
+from raftdoc.api.request_fields import (
+    accepted_media,
+    check_allowed,
+    duration_ms,
+    expects_continue,
+    media_type,
+    min_index,
+    read_fields,
+    request_id,
+    timeout_ms,
+)
+from raftdoc.api.router import Route, Router, read_query, split_target
+from raftdoc.api.settings import HttpSettings
+from raftdoc.database.requests import Request
+from raftdoc.errors import Fatal, InvalidRequest, MethodNotAllowed, OutcomeKind, RaftdocError
+from raftdoc.ids import NodeId
+from raftdoc.limits import NS_PER_MS
+
+log = logging.getLogger("raftdoc.api")
+
+Answer: TypeAlias = "Reply | Later | Awaitable[Reply]"
+
+LOGGED_STATUSES: Final = frozenset({400, 413, 415, 417, 431})
+"""Refusals that an operator wants to see: something sends what it should not."""
+
+
+class Dispatcher:
+    def __init__(
+        self,
+        *,
+        node: NodeId,
+        now_ns: Callable[[], int],
+        handlers: Mapping[str, Handler],
+        settings: HttpSettings,
+        metrics: HttpMetrics,
+        on_fatal: Callable[[BaseException], None],
+        id_prefix: str,
+    ) -> None:
+        """`id_prefix` names this life of the node: the ids of its requests begin with it."""
+        self._node = node
+        self._now_ns = now_ns
+        self._router = Router(OPERATIONS, handlers)
+        self._metrics = metrics
+        self._on_fatal = on_fatal
+        self._timeout_ns = settings.request_timeout_ms * NS_PER_MS
+        self._body_bytes_max = settings.document_bytes_max
+        self._waiting: set[asyncio.Future[Any]] = set()
+        self._id_prefix = id_prefix.encode()
+        self._id_count = 0
+
+    def cancel(self) -> None:
+        """Give up on every call that still waits; their connections end without an answer."""
+        for future in list(self._waiting):
+            future.cancel()
+
+    # One call -------------------------------------------------------------------------------------
+
+    def serve(self, message: RawRequestMessage, payload: StreamReader, channel: Channel) -> None:
+        """Answer a request on its channel: exactly once, now or later."""
+        now_ns = self._now_ns()
+        call = Call(message, payload, channel, now_ns, Request(now_ns + self._timeout_ns))
+        self._answer(call, self._attempt(call, self._begin, call))
+
+    def refuse(self, message: RawRequestMessage, channel: Channel, error: RaftdocError) -> None:
+        """Answer what is no request at all."""
+        now_ns = self._now_ns()
+        call = Call(message, EMPTY_PAYLOAD, channel, now_ns, Request(now_ns))
+        self._answer(call, self._problem(call, error))
+
+    def _answer(self, call: Call, answer: Answer) -> None:
+        kind = type(answer)
+        if kind is Response or kind is Streamed:
+            self._respond(call, answer)  # type: ignore[arg-type]  # told by its type
+            return
+        if kind is Later:
+            awaitable, finish = answer  # type: ignore[misc]
+        else:
+            awaitable, finish = answer, _as_it_is
+        future = asyncio.ensure_future(awaitable)
+        self._waiting.add(future)
+        future.add_done_callback(partial(self._finish, call, finish))
+
+    def _finish(self, call: Call, finish: Callable[[Call, Any], Reply], future: asyncio.Future[Any]) -> None:
+        self._waiting.discard(future)
+        if future.cancelled():
+            # Only the end of the server cancels: what became of the request is not known here.
+            call.channel.abort()
+            return
+        self._answer(call, self._attempt(call, lambda: finish(call, future.result())))
+
+    def _respond(self, call: Call, reply: Reply) -> None:
+        if not call.request_id:
+            self._id_count += 1
+            call.request_id = b"%b-%x" % (self._id_prefix, self._id_count)
+        fields = b"%b%bX-Request-Id: %b\r\n" % (reply.fields, state_fields(call.request), call.request_id)
+        self._metrics.answered(call.resource, reply.status, self._now_ns() - call.started_ns)
+        if type(reply) is Response:
+            call.channel.respond(call, Response(reply.status, fields, reply.body))
+            return
+        assert isinstance(reply, Streamed), reply
+        task = asyncio.ensure_future(call.channel.stream(call, reply._replace(fields=fields)))
+        self._waiting.add(task)
+        task.add_done_callback(partial(self._streamed, call))
+
+    def _streamed(self, call: Call, task: asyncio.Task[None]) -> None:
+        self._waiting.discard(task)
+        if task.cancelled():
+            call.channel.abort()
+        elif (error := task.exception()) is not None:
+            # Too late for a status: what lacks its last line and its last chunk is known to be cut short.
+            self._bug(call, error)
+            call.channel.abort()
+
+    # Checks ---------------------------------------------------------------------------------------
+
+    def _begin(self, call: Call) -> Answer:
+        try:
+            return self._check(call)
+        except RaftdocError as error:
+            if call.payload.is_eof() or b"expect" in call.fields:
+                raise
+            return self._discard(call, error)
+
+    def _check(self, call: Call) -> Answer:
+        message = call.message
+        call.target = message.path
+        call.path, raw_query = split_target(message.path)
+        call.fields = fields = read_fields(message.raw_headers)
+        if fields:
+            call.request_id = request_id(fields) or b""
+        resource, call.parameters = self._router.find(call.path)
+        route = resource.routes.get(message.method)
+        if route is None:
+            return self._other_method(call, resource.methods)
+        operation = route.operation
+        call.resource = operation.id
+        call.is_write = operation.access is Access.WRITE
+        call.query = read_query(raw_query, route.allowed_query)
+        if fields:
+            check_allowed(fields, route.allowed_fields, message.method)
+            self._read_request(call)
+        if operation.body is Body.DOCUMENTS:
+            return route.handler(call)
+        if operation.body is Body.NONE:
+            return self._without_body(call, route)
+        return self._with_body(call, route)
+
+    def _read_request(self, call: Call) -> None:
+        """Take the deadline and the level of consistency from the header fields."""
+        fields, request = call.fields, call.request
+        asked_ms = timeout_ms(fields)
+        if asked_ms is not None:
+            request.deadline_ns = call.started_ns + asked_ms * NS_PER_MS
+        expects_continue(fields)
+        request.min_index = min_index(fields)
+        request.max_staleness_ms = duration_ms(fields, b"raftdoc-max-staleness")
+        level = fields.get(b"raftdoc-consistency", b"linearizable")
+        if level == b"stale" and not call.is_write:
+            request.consistency = "stale"
+        elif level != b"linearizable":
+            raise InvalidRequest(f"Raftdoc-Consistency of this operation cannot be {level[:60].decode('latin-1')!r}")
+        elif request.max_staleness_ms is not None:
+            raise InvalidRequest("Raftdoc-Max-Staleness needs Raftdoc-Consistency: stale")
+
+    def _without_body(self, call: Call, route: Route) -> Answer:
+        if call.message.chunked or call.fields.get(b"content-length", b"0") != b"0":
+            raise InvalidRequest(f"{call.message.method} has no body here")
+        if route.operation.media:
+            accepted_media(call.fields, route.operation.media)
+        if call.is_write:
+            note_key(call)
+        return route.handler(call)
+
+    def _with_body(self, call: Call, route: Route) -> Answer:
+        is_document = route.operation.body is Body.DOCUMENT
+        has_body = call.message.chunked or call.fields.get(b"content-length", b"0") != b"0"
+        if has_body or is_document:
+            media_type(call.fields, (JSON,))
+        if b"accept" in call.fields:
+            accepted_media(call.fields, route.operation.media)
+        if has_arrived(call):
+            call.body = take(call, self._body_bytes_max)
+            return self._call(call, route)
+        check_length(call, self._body_bytes_max)
+        return self._receive(call, route)
+
+    @staticmethod
+    def _call(call: Call, route: Route) -> Answer:
+        if call.is_write and b"idempotency-key" in call.fields:
+            note_key(call)
+        return route.handler(call)
+
+    async def _receive(self, call: Call, route: Route) -> Reply:
+        call.body = await read_whole(call, self._body_bytes_max, self._now_ns)
+        answer = self._call(call, route)
+        if isinstance(answer, Later):
+            return answer.finish(call, await answer.awaitable)
+        if isinstance(answer, Response | Streamed):
+            return answer
+        return await answer
+
+    async def _discard(self, call: Call, error: RaftdocError) -> Reply:
+        """Let the rest of a small refused body arrive, so that the connection can go on."""
+        length = call.fields.get(b"content-length")
+        if length is not None and int(length) <= self._body_bytes_max:
+            await discard(call, self._body_bytes_max, self._now_ns)
+        raise error
+
+    @staticmethod
+    def _other_method(call: Call, methods: tuple[str, ...]) -> Response:
+        if call.message.method != "OPTIONS":
+            raise MethodNotAllowed(call.message.method, methods)
+        return Response(204, b"Allow: %b\r\n" % ", ".join(methods).encode(), b"")
+
+    # The edge -------------------------------------------------------------------------------------
+
+    def _attempt(self, call: Call, act: Callable[..., Answer], *arguments: Any) -> Answer:
+        """Return what `act` answers, or the problem that it ran into."""
+        try:
+            return act(*arguments)
+        except Fatal as error:
+            return self._bug(call, error)
+        except RaftdocError as error:
+            return self._problem(call, error)
+        except Exception as error:  # noqa: BLE001  # one of the three edges, see below
+            # Whatever a handler stumbles over is logged and answered, never shown.
+            return self._bug(call, error)
+
+    def _problem(self, call: Call, error: RaftdocError) -> Response:
+        if not call.request_id:
+            self._id_count += 1
+            call.request_id = b"%b-%x" % (self._id_prefix, self._id_count)
+        response = problem_response(error, node=self._node, request_id=call.request_id)
+        if response.status in LOGGED_STATUSES:
+            log.info(
+                "request refused request_id=%s status=%d code=%s method=%s target=%s detail=%s",
+                call.request_id.decode(),
+                response.status,
+                error.code,
+                call.message.method,
+                call.message.path[:200],
+                error.detail[:300],
+            )
+        return response
+
+    def _bug(self, call: Call, error: BaseException) -> Response:
+        """Answer 500 and log why under the same request id; what must stop the node is handed on."""
+        outcome: OutcomeKind = "unknown" if call.is_write else "not_applied"
+        detail = "an internal error; the log of this node has more under this request id"
+        response = self._problem(call, RaftdocError(detail, outcome=outcome))
+        log.error("request failed request_id=%s operation=%s", call.request_id.decode(), call.resource, exc_info=error)
+        if isinstance(error, AssertionError | Fatal):
+            self._on_fatal(error)
+        return response
+
+
+def _as_it_is(call: Call, reply: Reply) -> Reply:
+    return reply

@@ -1,0 +1,378 @@
+"""A backend in a dictionary, with the semantics of the real one, for one group per database and no failures of its own.
+
+What it cannot do by itself, a test asks of it: `failure` is raised by the next call, `gate` holds writes back,
+`is_slow` makes reads awaitable as they are without a lease.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+
+from raftdoc.database.requests import (
+    ClusterStatus,
+    DatabaseInfo,
+    GroupStatus,
+    MemberStatus,
+    Page,
+    ReplicaStatus,
+    Request,
+)
+from raftdoc.document import DocumentId, id_key
+from raftdoc.errors import (
+    Conflict,
+    DuplicateKey,
+    InvalidRequest,
+    KeyReused,
+    NotFound,
+    PreconditionFailed,
+    RaftdocError,
+    StalenessNotMet,
+    UnknownOption,
+)
+from raftdoc.ids import CATALOG_GROUP, ClusterId, GroupId, Index, NodeId, Term, revision
+from raftdoc.statemachine.outcome import CollectionInfo, Outcome, RequestRecord, StoredDocument
+
+NODE = NodeId("n1")
+START_MS = 1_700_000_000_000
+RETENTION_MS = 24 * 3600 * 1000
+KNOWN_OPTIONS = {"comment"}
+STALENESS_MS = 40
+
+
+@dataclass
+class Collection:
+    info: CollectionInfo
+    documents: dict[bytes, StoredDocument] = field(default_factory=dict)
+
+
+@dataclass
+class Database:
+    info: DatabaseInfo
+    collections: dict[str, Collection] = field(default_factory=dict)
+
+
+class FakeBackend:
+    def __init__(self) -> None:
+        self.node = NODE
+        self.index = 0
+        self.written: dict[str, Database] = {}
+        self.records: dict[tuple[str | None, str], tuple[RequestRecord, RaftdocError | None]] = {}
+        self.missing: list[str] = []
+        self.failure: BaseException | None = None
+        self.gate: asyncio.Event | None = None
+        self.is_slow = False
+        self.page_bytes_max = 1 << 20
+        self.requests: list[Request] = []
+        self.transfers: list[tuple[GroupId, NodeId | None]] = []
+
+    def now_ns(self) -> int:
+        return time.monotonic_ns()
+
+    # Documents ------------------------------------------------------------------------------------
+
+    def get_document(
+        self, request: Request, database: str, collection: str, id: DocumentId
+    ) -> StoredDocument | Awaitable[StoredDocument | None] | None:
+        if self.is_slow:
+            return self._get_later(request, database, collection, id)
+        return self._get(request, database, collection, id)
+
+    async def _get_later(
+        self, request: Request, database: str, collection: str, id: DocumentId
+    ) -> StoredDocument | None:
+        await self._pass_gate()
+        return self._get(request, database, collection, id)
+
+    def _get(self, request: Request, database: str, collection: str, id: DocumentId) -> StoredDocument | None:
+        self._read(request, database)
+        return self._collection(database, collection).documents.get(id_key(id))
+
+    def put_document(
+        self,
+        request: Request,
+        database: str,
+        collection: str,
+        id: DocumentId,
+        document: bytes,
+        *,
+        if_match: int | None,
+        if_none_match: bool,
+    ) -> Awaitable[Outcome]:
+        def apply(index: Index) -> Outcome:
+            documents = self._collection(database, collection, make=True).documents
+            present = documents.get(id_key(id))
+            is_wrong = if_match is not None and (present is None or present.revision != if_match)
+            if is_wrong or (if_none_match and present is not None):
+                raise PreconditionFailed(f"document {id!r} is at another revision")
+            return self._store(documents, id, document, index, 0)
+
+        return self._write(request, database, apply)
+
+    def create_document(
+        self, request: Request, database: str, collection: str, id: DocumentId, document: bytes
+    ) -> Awaitable[Outcome]:
+        def apply(index: Index) -> Outcome:
+            documents = self._collection(database, collection, make=True).documents
+            if id_key(id) in documents:
+                raise DuplicateKey(f"document {id!r} exists")
+            return self._store(documents, id, document, index, 0)
+
+        return self._write(request, database, apply)
+
+    async def create_documents(
+        self,
+        request: Request,
+        database: str,
+        collection: str,
+        items: Sequence[tuple[DocumentId, bytes]],
+        *,
+        atomic: bool,
+    ) -> list[Outcome]:
+        def apply(index: Index) -> Outcome:
+            documents = self._collection(database, collection, make=True).documents
+            if atomic and any(id_key(id) in documents for id, _ in items):
+                raise DuplicateKey("one of the documents exists")
+            outcomes = [
+                Outcome("duplicate_key")
+                if id_key(id) in documents
+                else self._store(documents, id, document, index, ordinal)
+                for ordinal, (id, document) in enumerate(items)
+            ]
+            return Outcome("ok", data=outcomes)
+
+        whole = await self._write(request, database, apply)
+        return [outcome._replace(replayed=whole.replayed, time_ms=whole.time_ms) for outcome in whole.data]
+
+    def delete_document(
+        self, request: Request, database: str, collection: str, id: DocumentId, *, if_match: int | None
+    ) -> Awaitable[Outcome]:
+        def apply(index: Index) -> Outcome:
+            documents = self._collection(database, collection).documents
+            present = documents.get(id_key(id))
+            if if_match is not None and (present is None or present.revision != if_match):
+                raise PreconditionFailed(f"document {id!r} is at another revision")
+            if present is None:
+                raise NotFound("document", str(id))
+            del documents[id_key(id)]
+            return Outcome("ok")
+
+        return self._write(request, database, apply)
+
+    async def list_documents(
+        self, request: Request, database: str, collection: str, *, after: bytes | None, limit: int
+    ) -> Page:
+        self._read(request, database)
+        documents = self._collection(database, collection).documents
+        keys = sorted(key for key in documents if after is None or key > after)
+        chosen: list[bytes] = []
+        size = 0
+        for key in keys[:limit]:
+            size += len(documents[key].body)
+            if chosen and size > self.page_bytes_max:
+                break
+            chosen.append(key)
+        next_after = chosen[-1] if len(chosen) < len(keys) else None
+        return Page([documents[key] for key in chosen], next_after)
+
+    def cursor_key(self) -> bytes:
+        return b"secret of the cluster"
+
+    # The catalog ----------------------------------------------------------------------------------
+
+    async def create_database(
+        self, request: Request, name: str, options: dict[str, object]
+    ) -> tuple[bool, DatabaseInfo]:
+        _check_options(options)
+
+        def apply(index: Index) -> Outcome:
+            present = self.written.get(name)
+            if present is not None and present.info.options != options:
+                raise Conflict("it exists with other options")
+            if present is None:
+                group = GroupId(len(self.written) + 1)
+                self.written[name] = Database(DatabaseInfo(name, group, self._time_ms, options, (NODE,)))
+            return Outcome("ok", created=present is None)
+
+        outcome = await self._write(request, None, apply)
+        return outcome.created, self.written[name].info
+
+    async def drop_database(self, request: Request, name: str) -> Outcome:
+        def apply(index: Index) -> Outcome:
+            self._database(name)
+            del self.written[name]
+            return Outcome("ok")
+
+        return await self._write(request, None, apply)
+
+    async def databases(self, request: Request) -> list[DatabaseInfo]:
+        self._read(request, None)
+        return [self.written[name].info for name in sorted(self.written)]
+
+    async def database_info(self, request: Request, name: str) -> DatabaseInfo:
+        self._read(request, None)
+        return self._database(name).info
+
+    async def create_collection(
+        self, request: Request, database: str, name: str, options: dict[str, object]
+    ) -> tuple[bool, CollectionInfo]:
+        _check_options(options)
+
+        def apply(index: Index) -> Outcome:
+            present = self._database(database).collections.get(name)
+            if present is not None and present.info.options != options:
+                raise Conflict("it exists with other options")
+            made = self._collection(database, name, make=True)
+            made.info = made.info._replace(options=options)
+            return Outcome("ok", created=present is None)
+
+        outcome = await self._write(request, database, apply)
+        return outcome.created, await self.collection_info(request, database, name)
+
+    async def drop_collection(self, request: Request, database: str, name: str) -> Outcome:
+        def apply(index: Index) -> Outcome:
+            self._collection(database, name)
+            del self._database(database).collections[name]
+            return Outcome("ok")
+
+        return await self._write(request, database, apply)
+
+    async def collections(self, request: Request, database: str) -> list[CollectionInfo]:
+        self._read(request, database)
+        names = sorted(self._database(database).collections)
+        return [await self.collection_info(request, database, name) for name in names]
+
+    async def collection_info(self, request: Request, database: str, name: str) -> CollectionInfo:
+        self._read(request, database)
+        found = self._collection(database, name)
+        byte_count = sum(len(document.body) for document in found.documents.values())
+        return found.info._replace(document_count=len(found.documents), document_bytes=byte_count)
+
+    async def request_outcome(self, request: Request, database: str | None, key: str) -> RequestRecord:
+        self._read(request, database)
+        if (database, key) not in self.records:
+            raise NotFound("request", key)
+        return self.records[database, key][0]
+
+    # The cluster ----------------------------------------------------------------------------------
+
+    def cluster_status(self) -> ClusterStatus:
+        groups = [(CATALOG_GROUP, None), *((d.info.group, name) for name, d in self.written.items())]
+        replica = ReplicaStatus(NODE, "leader", Index(self.index))
+        return ClusterStatus(
+            ClusterId("fake"),
+            NODE,
+            (MemberStatus(NODE, "http://127.0.0.1:8101", "127.0.0.1:7101", "here", True),),
+            tuple(GroupStatus(id, name, NODE, Term(1), Index(self.index), (replica,)) for id, name in groups),
+            {"document_bytes_max": 1 << 20},
+        )
+
+    def readiness(self) -> list[str]:
+        return self.missing
+
+    def transfer_leader(self, group: GroupId, target: NodeId | None) -> None:
+        if group > len(self.written):
+            raise NotFound("group", str(group))
+        if target not in (None, NODE):
+            raise InvalidRequest(f"node {target!r} is not a voter of group {group}")
+        self.transfers.append((group, target))
+
+    # Within ---------------------------------------------------------------------------------------
+
+    @property
+    def _time_ms(self) -> int:
+        return START_MS + self.index
+
+    def _database(self, name: str) -> Database:
+        if name not in self.written:
+            raise NotFound("database", name)
+        return self.written[name]
+
+    def _collection(self, database: str, name: str, *, make: bool = False) -> Collection:
+        collections = self._database(database).collections
+        if name not in collections:
+            if not make:
+                raise NotFound("collection", name)
+            collections[name] = Collection(CollectionInfo(name, len(collections) + 1, self._time_ms, 0, 0, {}))
+        return collections[name]
+
+    def _store(
+        self, documents: dict[bytes, StoredDocument], id: DocumentId, document: bytes, index: Index, ordinal: int
+    ) -> Outcome:
+        is_new = id_key(id) not in documents
+        documents[id_key(id)] = StoredDocument(revision(index, ordinal), self._time_ms, document)
+        return Outcome("ok", revision(index, ordinal), created=is_new)
+
+    def _read(self, request: Request, database: str | None) -> None:
+        self._take_failure()
+        self.requests.append(request)
+        if request.consistency == "stale":
+            limit_ms = request.max_staleness_ms
+            if limit_ms is not None and limit_ms < STALENESS_MS:
+                raise StalenessNotMet(f"the state may be {STALENESS_MS} ms old", retry_after_ms=100)
+            request.staleness_ms = STALENESS_MS
+        self._note(request, database)
+
+    def _note(self, request: Request, database: str | None) -> None:
+        group = CATALOG_GROUP if database is None else self._database(database).info.group
+        request.group = group
+        request.indexes = ((group, Index(self.index)),)
+        request.leader = NODE
+
+    def _take_failure(self) -> None:
+        failure, self.failure = self.failure, None
+        if failure is not None:
+            raise failure
+
+    async def _pass_gate(self) -> None:
+        if self.gate is not None:
+            await self.gate.wait()
+
+    async def _write(self, request: Request, database: str | None, apply: Callable[[Index], Outcome]) -> Outcome:
+        """Apply a write once for each idempotency key; the second time answer as the first time."""
+        await self._pass_gate()
+        self._take_failure()
+        self.requests.append(request)
+        self._note(request, database)
+        key = request.idempotency
+        if key is None:
+            return self._apply(request, database, apply)
+        scope = (database, key.key)
+        if scope in self.records:
+            return self._replay(scope, key.fingerprint)
+        outcome, error = Outcome("ok"), None
+        try:
+            outcome = self._apply(request, database, apply)
+        except RaftdocError as raised:
+            error = raised
+            outcome = Outcome(raised.code, time_ms=self._time_ms)
+        record = RequestRecord(key.key, key.fingerprint, outcome, outcome.time_ms + RETENTION_MS)
+        self.records[scope] = (record, error)
+        if error is not None:
+            raise error
+        return outcome
+
+    def _apply(self, request: Request, database: str | None, apply: Callable[[Index], Outcome]) -> Outcome:
+        self.index += 1
+        outcome = apply(Index(self.index))._replace(time_ms=self._time_ms)
+        group = request.group
+        assert group is not None
+        request.indexes = ((group, Index(self.index)),)
+        return outcome
+
+    def _replay(self, scope: tuple[str | None, str], fingerprint: bytes) -> Outcome:
+        record, error = self.records[scope]
+        if record.fingerprint != fingerprint:
+            raise KeyReused("the idempotency key was used for another request")
+        if error is not None:
+            error.replayed = True
+            raise error
+        return record.outcome._replace(replayed=True)
+
+
+def _check_options(options: dict[str, object]) -> None:
+    for name in options:
+        if name not in KNOWN_OPTIONS:
+            raise UnknownOption(f"there is no option {name!r}", pointer=f"/{name}")
