@@ -97,7 +97,7 @@ class DataDirectory:
 
     def save_known_stores(self, stores: Mapping[NodeId, StoreId]) -> None:
         """Replace the record; durable on return."""
-        write_record(self.path / "known_stores.json", {node: store for node, store in stores.items()})
+        write_record(self.path / "known_stores.json", dict(stores.items()))
 
     def close(self) -> None:
         """Let another process have the directory."""

@@ -9,7 +9,9 @@ What rocksdict 0.3.29 does that shapes this module (measured, CPython 3.11):
   refuse instead (EngineBusy). `flush` and `compact_range` release it.
 - Native iteration (`items`) takes 0.5 us a step, RdictIter with its four calls 1.2 us. But `items` ends
   *silently* where a block fails its checksum: 177,707 of 200,000 keys came back and no error. So every scan that
-  runs to its end asks an RdictIter of the same snapshot whether this was the end.
+  runs to its end asks an RdictIter of the same moment, which tells, whether this was the end.
+- Every iterator shows the moment it was made, those of its `Snapshot` too, which should show the snapshot's. So a
+  snapshot here is one iterator, made when it is asked for.
 - It raises nothing but bare `Exception`; `_Translated` makes ours of them, by the words RocksDB uses.
 - `set_iterate_lower_bound` has no effect: reverse scans stop by comparing.
 """
@@ -19,7 +21,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from rocksdict import (
     AccessType,
@@ -29,8 +31,8 @@ from rocksdict import (
     DBCompressionType,
     Options,
     Rdict,
+    RdictIter,
     ReadOptions,
-    Snapshot,
     WriteBatch,
     WriteOptions,
 )
@@ -88,31 +90,73 @@ class _Translated:
 
 
 class RocksSnapshot:
-    """See EngineSnapshot."""
+    """See EngineSnapshot. It is one native iterator, which all its gets and scans move to and fro."""
 
-    def __init__(self, snapshot: Snapshot, translated: _Translated) -> None:
-        self._snapshot: Snapshot | None = snapshot
+    def __init__(self, iterator: RdictIter, translated: _Translated) -> None:
+        self._iterator: RdictIter | None = iterator
         self._translated = translated
+        self._mover: object = None
+        """Who moved the iterator last: a scan that finds another there seeks its own place again."""
 
     def get(self, key: bytes) -> bytes | None:
-        assert self._snapshot is not None, "closed"
+        iterator = self._open_iterator()
+        self._mover = None
         with self._translated:
-            try:
-                value: bytes = self._snapshot[key]
-            except KeyError:
-                return None
-            return value
+            iterator.seek(key)
+            if iterator.valid() and iterator.key() == key:
+                value: bytes = iterator.value()
+                return value
+            iterator.status()
+        return None
 
     def scan(self, start: bytes, stop: bytes, *, reverse: bool = False) -> Iterator[tuple[bytes, bytes]]:
-        assert self._snapshot is not None, "closed"
         if start >= stop:
             return iter(())
-        if reverse:
-            return _scan_reverse(self._snapshot, start, stop, self._translated)
-        return _scan_forward(self._snapshot, start, stop, self._translated)
+        return self._scan_reverse(start, stop) if reverse else self._scan_forward(start, stop)
+
+    def _scan_forward(self, start: bytes, stop: bytes) -> Iterator[tuple[bytes, bytes]]:
+        iterator = self._open_iterator()
+        me, key, is_first = object(), start, True
+        with self._translated:
+            while True:
+                if self._mover is not me:
+                    self._mover = me
+                    iterator.seek(key)
+                    if not is_first and iterator.valid() and iterator.key() == key:
+                        iterator.next()
+                if not iterator.valid():
+                    iterator.status()
+                    return
+                key = iterator.key()
+                if key >= stop:
+                    return
+                value = iterator.value()
+                iterator.next()
+                is_first = False
+                yield key, value
+
+    def _scan_reverse(self, start: bytes, stop: bytes) -> Iterator[tuple[bytes, bytes]]:
+        iterator = self._open_iterator()
+        me, key = object(), stop
+        with self._translated:
+            while True:
+                if self._mover is not me:
+                    self._mover = me
+                    iterator.seek_for_prev(key)
+                    if iterator.valid() and iterator.key() == key:
+                        iterator.prev()
+                if not iterator.valid():
+                    iterator.status()
+                    return
+                key = iterator.key()
+                if key < start:
+                    return
+                value = iterator.value()
+                iterator.prev()
+                yield key, value
 
     def close(self) -> None:
-        self._snapshot = None
+        self._iterator = None
 
     def __enter__(self) -> Self:
         return self
@@ -121,6 +165,10 @@ class RocksSnapshot:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+
+    def _open_iterator(self) -> RdictIter:
+        assert self._iterator is not None, "the snapshot is closed"
+        return self._iterator
 
 
 class RocksEngine:
@@ -169,10 +217,54 @@ class RocksEngine:
             self._db.write(batch, self._write_options)
 
     def scan(self, start: bytes, stop: bytes, *, reverse: bool = False) -> Iterator[tuple[bytes, bytes]]:
-        return self.snapshot().scan(start, stop, reverse=reverse)
+        if start >= stop:
+            return iter(())
+        options = ReadOptions()
+        options.set_iterate_upper_bound(stop)
+        if reverse:
+            items = self._db.items(backwards=True, read_opt=options)
+        else:
+            items = self._db.items(from_key=start, read_opt=options)
+        # Safety: after `items`, so that a delete_range between the two takes nothing that the witness would miss.
+        witness = self._db.iter()
+        checked = self._scan_reverse if reverse else self._scan_forward
+        return checked(items, witness, start, stop)
 
     def snapshot(self) -> RocksSnapshot:
-        return RocksSnapshot(self._db.snapshot(), self._translated)
+        return RocksSnapshot(self._db.iter(), self._translated)
+
+    def _scan_forward(
+        self, items: Iterator[tuple[Any, Any]], witness: RdictIter, start: bytes, stop: bytes
+    ) -> Iterator[tuple[bytes, bytes]]:
+        """Yield items, and do not believe their end before the witness says so."""
+        key = None
+        for item in items:
+            key = item[0]
+            yield item
+        with self._translated:
+            witness.seek(start if key is None else key)
+            if witness.valid() and witness.key() == key:
+                witness.next()
+            if witness.valid() and witness.key() < stop:
+                raise self._translated.translate(f"a scan ended before {witness.key()!r}")
+            witness.status()
+
+    def _scan_reverse(
+        self, items: Iterator[tuple[Any, Any]], witness: RdictIter, start: bytes, stop: bytes
+    ) -> Iterator[tuple[bytes, bytes]]:
+        key = stop
+        for item in items:
+            if item[0] < start:
+                return
+            key = item[0]
+            yield item
+        with self._translated:
+            witness.seek_for_prev(key)
+            if witness.valid() and witness.key() == key:
+                witness.prev()
+            if witness.valid() and witness.key() >= start:
+                raise self._translated.translate(f"a reverse scan ended before {witness.key()!r}")
+            witness.status()
 
     def delete_range(self, start: bytes, stop: bytes) -> None:
         changes: Changes = {}
@@ -244,60 +336,3 @@ def _table_options(block_cache_bytes: int) -> BlockBasedOptions:
     table.set_checksum_type(ChecksumType.xxh3())
     table.set_format_version(5)
     return table
-
-
-def _scan_forward(
-    snapshot: Snapshot, start: bytes, stop: bytes, translated: _Translated
-) -> Iterator[tuple[bytes, bytes]]:
-    options = ReadOptions()
-    options.set_iterate_upper_bound(stop)
-    items = snapshot.items(from_key=start, read_opt=options)
-
-    def generate() -> Iterator[tuple[bytes, bytes]]:
-        key = None
-        for item in items:
-            key = item[0]
-            yield item  # type: ignore[misc]  # raw mode: bytes
-        _check_end(snapshot, start, stop, key, False, translated)
-
-    return generate()
-
-
-def _scan_reverse(
-    snapshot: Snapshot, start: bytes, stop: bytes, translated: _Translated
-) -> Iterator[tuple[bytes, bytes]]:
-    options = ReadOptions()
-    options.set_iterate_upper_bound(stop)
-    items = snapshot.items(backwards=True, read_opt=options)
-
-    def generate() -> Iterator[tuple[bytes, bytes]]:
-        key = None
-        for item in items:
-            if item[0] < start:  # type: ignore[operator]  # raw mode: bytes
-                return
-            key = item[0]
-            yield item  # type: ignore[misc]
-        _check_end(snapshot, start, stop, key, True, translated)
-
-    return generate()
-
-
-def _check_end(
-    snapshot: Snapshot, start: bytes, stop: bytes, last: object, reverse: bool, translated: _Translated
-) -> None:
-    """Raise StateCorrupt unless the scan that returned last as its last key was really at its end."""
-    iterator = snapshot.iter()
-    with translated:
-        if reverse:
-            iterator.seek_for_prev(stop if last is None else last)  # type: ignore[arg-type]
-            if iterator.valid() and iterator.key() in (last, stop):
-                iterator.prev()
-            more = iterator.valid() and iterator.key() >= start
-        else:
-            iterator.seek(start if last is None else last)  # type: ignore[arg-type]
-            if iterator.valid() and iterator.key() == last:
-                iterator.next()
-            more = iterator.valid() and iterator.key() < stop
-        iterator.status()
-    if more:
-        raise translated.translate(f"a scan ended before {iterator.key()!r} although nothing is wrong there now")
