@@ -25,13 +25,14 @@ if TYPE_CHECKING:
 
 TAGS: Final = frozenset({"$date", "$oid", "$binary", "$numberDecimal"})
 
+DECIMAL_TEXT_MAX: Final = 128
 DECIMAL_DIGITS_MAX: Final = 34
 DECIMAL_EXPONENT_MIN: Final = -6176
 """Of the last digit."""
 DECIMAL_EXPONENT_MAX: Final = 6144
 """Of the first digit."""
 
-_DECIMAL = re.compile(r"[+-]?(?:([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,6})?|Infinity)")
+_DECIMAL = re.compile(r"[+-]?(?:(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,6})?|Infinity)")
 _OBJECT_ID = re.compile(r"[0-9a-fA-F]{24}")
 _SUBTYPE = re.compile(r"[0-9a-fA-F]{1,2}")
 _LONG = re.compile(r"-?[0-9]{1,19}")
@@ -63,10 +64,9 @@ def check_tagged(value: dict[str, JsonValue]) -> None:
 def decimal_of(value: dict[str, JsonValue]) -> Decimal:
     """Return the number, exactly as written."""
     text = value["$numberDecimal"]
-    match = _DECIMAL.fullmatch(text) if isinstance(text, str) else None
-    if match is None:
-        raise _invalid("$numberDecimal", "a string that holds a decimal number")
-    number = Decimal(match[0])
+    if not isinstance(text, str) or len(text) > DECIMAL_TEXT_MAX or _DECIMAL.fullmatch(text) is None:
+        raise _invalid("$numberDecimal", f"a string of at most {DECIMAL_TEXT_MAX} characters that holds a number")
+    number = Decimal(text)
     if number and number.is_finite() and not _fits_decimal128(number):
         raise _invalid("$numberDecimal", f"within decimal128: {DECIMAL_DIGITS_MAX} digits, exponents -6176 to 6144")
     return number

@@ -24,6 +24,7 @@ class DatabaseSlice:
     """What the handlers of DatabaseMachine work on."""
 
     __slots__ = (
+        "_collection_count",
         "_collections",
         "closed",
         "dropped",
@@ -46,6 +47,7 @@ class DatabaseSlice:
         self.staged = staged
         self.handlers = handlers
         self._collections = collections
+        self._collection_count = len(collections)
         self.touched: dict[str, Collection | None] = {}
         """Copies of what this slice looked at; None: dropped."""
         self.next_collection_id = next_collection_id
@@ -66,12 +68,13 @@ class DatabaseSlice:
 
     def create_collection(self, name: str, options: bytes = EMPTY_OPTIONS) -> Collection | None:
         """Return a new collection of this name, which is free; None: the database is full of them."""
-        if self._collection_count() >= COLLECTIONS_MAX:
+        if self._collection_count >= COLLECTIONS_MAX:
             return None
         staged, collection_id = self.staged, self.next_collection_id
         prefix = staged.keys.document_prefix(collection_id)
         collection = Collection(name, collection_id, staged.time_ms, options, prefix)
         self.touched[name] = collection
+        self._collection_count += 1
         self.next_collection_id = collection_id + 1
         staged.put_meta(staged.keys.meta(NEXT_COLLECTION_NAME), b"%d" % self.next_collection_id)
         staged.put_meta(staged.keys.collection(name), collection.encode_descriptor())
@@ -81,6 +84,7 @@ class DatabaseSlice:
         """Take a collection away at once; its documents go later, in bounded steps (`sweep`)."""
         staged = self.staged
         self.touched[collection.name] = None
+        self._collection_count -= 1
         staged.put_meta(staged.keys.collection(collection.name), None)
         staged.changes[staged.keys.digest(collection.id)] = None
         if collection.document_count:
@@ -113,12 +117,6 @@ class DatabaseSlice:
         else:
             self.dropped[collection_id] = start
         self.staged.put_meta(self.staged.keys.meta(dropped_name(collection_id)), start)
-
-    def _collection_count(self) -> int:
-        count = len(self._collections)
-        for name, collection in self.touched.items():
-            count += (collection is not None) - (name in self._collections)
-        return count
 
 
 def dropped_name(collection_id: int) -> str:
