@@ -1,0 +1,108 @@
+"""Frames: `body length 4 B | kind 1 B | checksum 8 B | body`, integers big-endian.
+
+The checksum is xxh3-64 of the body, seeded with length and kind: a flipped bit anywhere in a frame is seen.
+It guards against rot and bugs of middle boxes, not against an enemy; the handshake does that.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from struct import Struct
+from typing import NamedTuple
+
+import xxhash
+
+from raftdoc.limits import FRAME_BYTES_MAX
+
+HEADER = Struct(">IBQ")
+
+
+class WireError(Exception):
+    """What came is not what this protocol sends. The connection is of no more use."""
+
+
+class FrameKind(IntEnum):
+    HANDSHAKE = 1
+    MESSAGES = 2
+
+
+class Frame(NamedTuple):
+    kind: FrameKind
+    body: memoryview
+    """Over bytes that nobody else changes; valid as long as it is held."""
+
+
+def encode_frame(kind: FrameKind, body: bytes) -> bytes:
+    """Return the frame of a body of at most FRAME_BYTES_MAX."""
+    assert len(body) <= FRAME_BYTES_MAX, len(body)
+    return HEADER.pack(len(body), kind, _checksum(kind, body)) + body
+
+
+class FrameDecoder:
+    """Cuts frames out of a stream, whatever the sizes of the chunks it arrives in.
+
+    Holds at most one unfinished frame. After a WireError it must not be fed again.
+    """
+
+    __slots__ = ("_buffer", "_needed", "body_bytes_max")
+
+    def __init__(self, body_bytes_max: int = FRAME_BYTES_MAX) -> None:
+        self.body_bytes_max = body_bytes_max
+        """May be changed between two frames: small until the peer is known."""
+        self._buffer = bytearray()
+        self._needed = HEADER.size
+        """Bytes the buffer must hold before it is worth looking at."""
+
+    @property
+    def is_empty(self) -> bool:
+        """True between two frames: a stream that ends elsewhere was cut."""
+        return not self._buffer
+
+    def feed(self, data: bytes) -> list[Frame]:
+        """Take a chunk and return the frames that it completes, in order.
+
+        Raises:
+            WireError: a length over `body_bytes_max`, a kind that does not exist, or a wrong checksum.
+        """
+        if self._buffer:
+            self._buffer += data
+            if len(self._buffer) < self._needed:
+                return []
+            data = bytes(self._buffer)
+            self._buffer.clear()
+        frames, used = self._cut(data)
+        if used < len(data):
+            self._buffer += memoryview(data)[used:]
+        return frames
+
+    def _cut(self, data: bytes) -> tuple[list[Frame], int]:
+        """Return the whole frames at the front of data, and how many bytes they take."""
+        view = memoryview(data)
+        frames: list[Frame] = []
+        start = 0
+        while len(data) - start >= HEADER.size:
+            length, kind, checksum = HEADER.unpack_from(data, start)
+            if length > self.body_bytes_max:
+                raise WireError(f"a frame of {length} bytes is over the limit of {self.body_bytes_max}")
+            stop = start + HEADER.size + length
+            if stop > len(data):
+                self._needed = stop - start
+                return frames, start
+            body = view[start + HEADER.size : stop]
+            frames.append(Frame(_check(kind, body, checksum), body))
+            start = stop
+        self._needed = HEADER.size
+        return frames, start
+
+
+def _check(kind: int, body: memoryview, checksum: int) -> FrameKind:
+    if _checksum(kind, body) != checksum:
+        raise WireError("a frame's checksum does not match its bytes")
+    try:
+        return FrameKind(kind)
+    except ValueError:
+        raise WireError(f"frame kind {kind} does not exist") from None
+
+
+def _checksum(kind: int, body: bytes | memoryview) -> int:
+    return xxhash.xxh3_64_intdigest(body, len(body) << 8 | kind)

@@ -1,0 +1,136 @@
+"""What nodes say to each other besides Raft, and the table that numbers every message.
+
+All are NamedTuples of msgpack's own types; an array inside a message is a tuple. The codec reads their
+annotations: a field added here or in `raftdoc.raft.messages` is encoded and checked with no further change.
+Such a change makes another wire version.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple, TypeAlias
+
+from raftdoc.ids import BootId, ClusterId, GroupId, Index, NodeId, StoreId
+from raftdoc.raft import messages as raft
+
+WIRE_VERSION_MIN: Final = 1
+WIRE_VERSION_MAX: Final = 1
+"""The versions that this code speaks. Two nodes use the highest that both do."""
+
+
+# The handshake of a link: who dials sends, who is dialled receives ----------------------------------
+
+
+class Hello(NamedTuple):
+    """1, dialler to dialled. Claims only; `Proof` backs them."""
+
+    cluster: ClusterId
+    node: NodeId
+    store_id: StoreId
+    boot_id: BootId
+    peer: NodeId
+    """Whom the caller expects at this address."""
+    lane: int
+    nonce: bytes
+
+
+class Challenge(NamedTuple):
+    """2, dialled to dialler. Claims only; `Welcome` backs them."""
+
+    cluster: ClusterId
+    node: NodeId
+    store_id: StoreId
+    boot_id: BootId
+    version: int
+    """The wire version of this link."""
+    nonce: bytes
+
+
+class Proof(NamedTuple):
+    """3, dialler to dialled: HMAC-SHA256 of the cluster's secret over both bodies above."""
+
+    mac: bytes
+
+
+class Welcome(NamedTuple):
+    """4, dialled to dialler: the same from the other side. Frames of messages may follow."""
+
+    mac: bytes
+
+
+class Refuse(NamedTuple):
+    """Instead of 2 or 4, or at any later time from either side. Its form is the same in every wire version."""
+
+    code: str
+    detail: str
+
+
+# Node to node -------------------------------------------------------------------------------------
+
+
+class Forward(NamedTuple):
+    """Commands for the group that the receiver leads, in the order of their arrival."""
+
+    request_id: int
+    group: GroupId
+    commands: tuple[bytes, ...]
+    timeout_ms: int
+
+
+class Forwarded(NamedTuple):
+    """One answer per command of the Forward: (0, an Outcome's fields) or (1, (code, detail, outcome, hint))."""
+
+    request_id: int
+    outcomes: tuple[tuple[int, tuple[Any, ...]], ...]
+
+
+class Ping(NamedTuple):
+    """`applied`: per group that the sender hosts, the index its state has reached."""
+
+    sent_ns: int
+    """The sender's own clock; comes back in the Pong."""
+    wall_ms: int
+    applied: tuple[tuple[GroupId, Index], ...]
+
+
+class Pong(NamedTuple):
+    """`commits`: per group that the answerer leads by a valid lease, its commit index."""
+
+    sent_ns: int
+    wall_ms: int
+    commits: tuple[tuple[GroupId, Index], ...]
+
+
+class MatchedEverywhere(NamedTuple):
+    """The leader tells up to which index every member of the group holds the log durably."""
+
+    index: Index  # type: ignore[assignment]  # the field's word wins over tuple.index
+
+
+NodeMessage: TypeAlias = Forward | Forwarded | Ping | Pong | MatchedEverywhere
+HandshakeMessage: TypeAlias = Hello | Challenge | Proof | Welcome | Refuse
+
+MESSAGE_NUMBERS: Final[Mapping[int, type[tuple[Any, ...]]]] = MappingProxyType(
+    {
+        1: raft.VoteRequest,
+        2: raft.VoteResponse,
+        3: raft.AppendEntries,
+        4: raft.AppendResponse,
+        5: raft.HeartbeatResponse,
+        6: raft.TimeoutNow,
+        7: raft.ReadIndexRequest,
+        8: raft.ReadIndexResponse,
+        32: Forward,
+        33: Forwarded,
+        34: Ping,
+        35: Pong,
+        36: MatchedEverywhere,
+    }
+)
+"""What may stand in a frame of messages. A number is never used again for something else."""
+
+HANDSHAKE_NUMBERS: Final[Mapping[int, type[tuple[Any, ...]]]] = MappingProxyType(
+    {1: Hello, 2: Challenge, 3: Proof, 4: Welcome, 5: Refuse}
+)
+"""What may stand in a frame of the handshake."""
