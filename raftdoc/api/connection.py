@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import AsyncIterator
 from typing import Final, Protocol
 
 from aiohttp.http import HttpRequestParser, HttpVersion10, HttpVersion11
@@ -19,7 +20,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 from raftdoc.api.dispatcher import Dispatcher
-from raftdoc.api.exchange import Call, Response, Streamed
+from raftdoc.api.exchange import Call
 from raftdoc.api.heads import Heads
 from raftdoc.errors import HeadersTooLarge, MalformedHttp, OverBudget, RaftdocError
 from raftdoc.limits import HTTP_HEADER_BYTES_MAX, HTTP_PATH_BYTES_MAX, HTTP_PIPELINE_MAX
@@ -98,6 +99,12 @@ class Connection(asyncio.Protocol):
             return
         if messages:
             self.idle_checks = 0
+            if not self.is_busy and self._drained is None and len(messages) == 1 and not is_upgraded:
+                # Nearly always: one request, and nothing before it.
+                self.is_busy = True
+                message, self._payload = messages[0]
+                self._host.dispatcher.serve(message, self._payload, self)
+                return
             self._waiting.extend(messages)
             self._payload = messages[-1][1]
             # Raftdoc speaks nothing else: an upgrade is answered as HTTP/1.1, and what follows is not read.
@@ -219,11 +226,10 @@ class Connection(asyncio.Protocol):
 
     # What the dispatcher calls ----------------------------------------------------------------------
 
-    def respond(self, call: Call, response: Response) -> None:
+    def respond(self, call: Call, status: int, fields: bytes, body: bytes) -> None:
         transport = self._transport
         if transport is None:
             return
-        status, fields, body = response
         message = call.message
         is_last = self._is_last(call)
         if is_last:
@@ -237,15 +243,15 @@ class Connection(asyncio.Protocol):
         transport.write(b"%b%b\r\n%b" % (self._host.heads.of(status), fields, body))
         self._answered(is_last)
 
-    async def stream(self, call: Call, reply: Streamed) -> None:
+    async def stream(self, call: Call, status: int, fields: bytes, pieces: AsyncIterator[bytes]) -> None:
         """Send the answer piece by piece, no faster than the client reads. Ends early when the client is gone."""
         is_chunked = call.message.version != HttpVersion10
         is_last = self._is_last(call) or not is_chunked
-        head = self._host.heads.of(reply.status) + reply.fields
+        head = self._host.heads.of(status) + fields
         head += b"Transfer-Encoding: chunked\r\n" if is_chunked else b""
         head += b"Connection: close\r\n\r\n" if is_last else b"\r\n"
         if call.message.method != "HEAD":
-            async for piece in reply.pieces:
+            async for piece in pieces:
                 if self._transport is None:
                     return
                 if piece:

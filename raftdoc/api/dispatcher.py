@@ -20,7 +20,7 @@ from raftdoc.api.errors import problem_response
 from raftdoc.api.exchange import Call, Channel, Handler, Later, Reply, Response, Streamed
 from raftdoc.api.http_metrics import HttpMetrics
 from raftdoc.api.idempotency import note_key
-from raftdoc.api.operations import JSON, OPERATIONS, Access, Body
+from raftdoc.api.operations import JSON, OPERATIONS, Body
 from raftdoc.api.request_fields import (
     accepted_media,
     check_allowed,
@@ -43,6 +43,7 @@ log = logging.getLogger("raftdoc.api")
 
 Answer: TypeAlias = "Reply | Later | Awaitable[Reply]"
 
+JSON_ONLY: Final = (JSON,)
 LOGGED_STATUSES: Final = frozenset({400, 413, 415, 417, 431})
 """Refusals that an operator wants to see: something sends what it should not."""
 
@@ -115,13 +116,13 @@ class Dispatcher:
         if not call.request_id:
             self._id_count += 1
             call.request_id = b"%b-%x" % (self._id_prefix, self._id_count)
-        fields = b"%b%bX-Request-Id: %b\r\n" % (reply.fields, state_fields(call.request), call.request_id)
-        self._metrics.answered(call.resource, reply.status, self._now_ns() - call.started_ns)
-        if type(reply) is Response:
-            call.channel.respond(call, Response(reply.status, fields, reply.body))
+        status, fields, content = reply
+        fields = b"%b%bX-Request-Id: %b\r\n" % (fields, state_fields(call.request), call.request_id)
+        self._metrics.answered(call.resource, status, self._now_ns() - call.started_ns)
+        if isinstance(content, bytes):
+            call.channel.respond(call, status, fields, content)
             return
-        assert isinstance(reply, Streamed), reply
-        task = asyncio.ensure_future(call.channel.stream(call, reply._replace(fields=fields)))
+        task = asyncio.ensure_future(call.channel.stream(call, status, fields, content))
         self._waiting.add(task)
         task.add_done_callback(partial(self._streamed, call))
 
@@ -155,17 +156,20 @@ class Dispatcher:
         route = resource.routes.get(message.method)
         if route is None:
             return self._other_method(call, resource.methods)
-        operation = route.operation
-        call.resource = operation.id
-        call.is_write = operation.access is Access.WRITE
-        call.query = read_query(raw_query, route.allowed_query)
+        call.resource = route.id
+        call.is_write = route.is_write
+        if raw_query:
+            call.query = read_query(raw_query, route.query)
         if fields:
-            check_allowed(fields, route.allowed_fields, message.method)
+            check_allowed(fields, route.fields, message.method)
             self._read_request(call)
-        if operation.body is Body.DOCUMENTS:
+        body = route.body
+        if body is Body.NONE:
+            if fields or message.chunked:
+                self._check_no_body(call, route)
             return route.handler(call)
-        if operation.body is Body.NONE:
-            return self._without_body(call, route)
+        if body is Body.DOCUMENTS:
+            return route.handler(call)
         return self._with_body(call, route)
 
     def _read_request(self, call: Call) -> None:
@@ -185,22 +189,22 @@ class Dispatcher:
         elif request.max_staleness_ms is not None:
             raise InvalidRequest("Raftdoc-Max-Staleness needs Raftdoc-Consistency: stale")
 
-    def _without_body(self, call: Call, route: Route) -> Answer:
-        if call.message.chunked or call.fields.get(b"content-length", b"0") != b"0":
+    @staticmethod
+    def _check_no_body(call: Call, route: Route) -> None:
+        fields = call.fields
+        if call.message.chunked or fields.get(b"content-length", b"0") != b"0":
             raise InvalidRequest(f"{call.message.method} has no body here")
-        if route.operation.media:
-            accepted_media(call.fields, route.operation.media)
-        if call.is_write:
+        if b"accept" in fields and route.media:
+            accepted_media(fields, route.media)
+        if b"idempotency-key" in fields:
             note_key(call)
-        return route.handler(call)
 
     def _with_body(self, call: Call, route: Route) -> Answer:
-        is_document = route.operation.body is Body.DOCUMENT
-        has_body = call.message.chunked or call.fields.get(b"content-length", b"0") != b"0"
-        if has_body or is_document:
-            media_type(call.fields, (JSON,))
-        if b"accept" in call.fields:
-            accepted_media(call.fields, route.operation.media)
+        fields = call.fields
+        if route.body is Body.DOCUMENT or call.message.chunked or fields.get(b"content-length", b"0") != b"0":
+            media_type(fields, JSON_ONLY)
+        if b"accept" in fields:
+            accepted_media(fields, route.media)
         if has_arrived(call):
             call.body = take(call, self._body_bytes_max)
             return self._call(call, route)
@@ -209,7 +213,7 @@ class Dispatcher:
 
     @staticmethod
     def _call(call: Call, route: Route) -> Answer:
-        if call.is_write and b"idempotency-key" in call.fields:
+        if b"idempotency-key" in call.fields:
             note_key(call)
         return route.handler(call)
 

@@ -11,7 +11,6 @@ from raftdoc.api.answers import http_date, location, replay_fields
 from raftdoc.api.backend import DocumentBackend
 from raftdoc.api.exchange import JSON, Call, Later, Response
 from raftdoc.api.preconditions import is_create_only, is_unchanged, revision_to_match
-from raftdoc.api.request_fields import accepted_media
 from raftdoc.api.settings import HttpSettings
 from raftdoc.document import DocumentId, id_key, parse_document, parse_id, parse_name, with_id
 from raftdoc.errors import InvalidId, InvalidRequest, NotFound
@@ -58,10 +57,8 @@ class Documents:
             raise NotFound("document", call.parameters[-1])
         revision, time_ms, body = document
         fields = call.fields
-        if fields:
-            accepted_media(fields, ("application/json",))
-            if is_unchanged(fields, revision):
-                return Response(304, self._tag(revision, time_ms), b"")
+        if fields and is_unchanged(fields, revision):
+            return Response(304, self._tag(revision, time_ms), b"")
         return Response(200, JSON + self._tag(revision, time_ms), body)
 
     @staticmethod

@@ -51,10 +51,10 @@ Handler: TypeAlias = "Callable[[Call], Reply | Later | Awaitable[Reply]]"
 class Channel(Protocol):
     """The connection that a call came on."""
 
-    def respond(self, call: Call, response: Response) -> None:
+    def respond(self, call: Call, status: int, fields: bytes, body: bytes) -> None:
         """Send the answer. Exactly once for each call either this, `stream` or `abort` is called."""
 
-    async def stream(self, call: Call, reply: Streamed) -> None:
+    async def stream(self, call: Call, status: int, fields: bytes, pieces: AsyncIterator[bytes]) -> None:
         """Send the answer piece by piece."""
 
     def write_continue(self) -> None:

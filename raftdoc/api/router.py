@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from urllib.parse import unquote_to_bytes
 
 from raftdoc.api.exchange import NOTHING, Handler
-from raftdoc.api.operations import Operation
+from raftdoc.api.operations import Access, Body, Operation
 from raftdoc.errors import InvalidRequest, NotFound, UnknownOption
 
 _BAD_PERCENT: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
@@ -17,10 +17,16 @@ _AUTHORITY: Final = re.compile(r"https?://[^/?#]*", re.IGNORECASE)
 
 
 class Route(NamedTuple):
-    operation: Operation
+    """An operation with what is asked of it for every request, ready to be looked at."""
+
+    id: str
+    method: str
     handler: Handler
-    allowed_fields: frozenset[bytes]
-    allowed_query: frozenset[str]
+    is_write: bool
+    body: Body
+    fields: frozenset[bytes]
+    query: frozenset[str]
+    media: tuple[str, ...]
 
 
 class Resource:
@@ -33,8 +39,8 @@ class Resource:
         self.methods: tuple[str, ...] = ()
 
     def add(self, route: Route) -> None:
-        method = route.operation.method
-        assert method not in self.routes, route.operation
+        method = route.method
+        assert method not in self.routes, route
         self.routes[method] = route
         if method == "GET":
             # HEAD is GET without its body: for every resource, not only for documents.
@@ -62,8 +68,7 @@ class Router:
                 node = _child(node, segment)
             if node.resource is None:
                 node.resource = Resource()
-            allowed = operation.fields, frozenset(operation.query)
-            node.resource.add(Route(operation, handlers[operation.id], *allowed))
+            node.resource.add(_route(operation, handlers[operation.id]))
 
     def find(self, path: str) -> tuple[Resource, list[str]]:
         """Return the resource of a raw path, and the parameters in it, decoded.
@@ -90,6 +95,19 @@ class Router:
         if node is None or node.resource is None or segments[0]:
             raise NotFound("path", path)
         return node.resource, parameters
+
+
+def _route(operation: Operation, handler: Handler) -> Route:
+    return Route(
+        operation.id,
+        operation.method,
+        handler,
+        operation.access is Access.WRITE,
+        operation.body,
+        operation.fields,
+        frozenset(operation.query),
+        operation.media,
+    )
 
 
 def _child(node: _Node, segment: str) -> _Node:

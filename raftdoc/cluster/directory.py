@@ -48,7 +48,9 @@ class Directory:
 
     def addresses(self) -> dict[NodeId, str]:
         """Return where each peer is dialled: an override, else what it registered, else the initial list."""
-        registered = {node: record.peer for node, record in self.catalog.nodes.items()}
+        registered: dict[NodeId, str] = {}
+        if CATALOG_GROUP in self._node.replicas:
+            registered = {node: record.peer for node, record in self.catalog.nodes.items()}
         return {**self._peers, **registered, **self._dial}
 
 

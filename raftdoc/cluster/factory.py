@@ -13,7 +13,6 @@ from raftdoc.limits import (
     INFLIGHT_BYTES_MAX,
     INFLIGHT_MESSAGES_MAX,
     LEASE_MARGIN_MS,
-    LOG_CACHE_BYTES,
     NS_PER_MS,
     READ_QUEUE_MAX,
     UNCOMMITTED_BYTES_MAX_GROUP,
@@ -38,7 +37,7 @@ class RaftTuning:
     heartbeat_interval_ms: int
     election_timeout_ms: int
     leases_enabled: bool
-    idempotency_retention_ms: int
+    cache_bytes_max: int
 
 
 class ReplicaFactory:
@@ -109,10 +108,9 @@ class ReplicaFactory:
 
     def _machine(self, group: GroupId, incarnation: Incarnation) -> StateMachine:
         keys = GroupKeys(group, incarnation)
-        retention_ms = self._tuning.idempotency_retention_ms
         if group == CATALOG_GROUP:
-            return CatalogMachine(self._engine, keys, retention_ms=retention_ms)
-        return DatabaseMachine(self._engine, keys, retention_ms=retention_ms)
+            return CatalogMachine(self._engine, keys)
+        return DatabaseMachine(self._engine, keys)
 
     def _replica(
         self, group: GroupId, incarnation: Incarnation, restored: Restored, machine: StateMachine, *, is_new: bool
@@ -143,6 +141,6 @@ class ReplicaFactory:
             uncommitted_bytes_max=UNCOMMITTED_BYTES_MAX_GROUP,
             read_queue_max=READ_QUEUE_MAX,
             priority=0,
-            cache_bytes_max=LOG_CACHE_BYTES,
+            cache_bytes_max=tuning.cache_bytes_max,
             refuse_votes_after_boot=not is_new,
         )

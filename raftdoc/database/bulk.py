@@ -9,9 +9,9 @@ from raftdoc.database.outcomes import result_of
 from raftdoc.database.reads import Reads
 from raftdoc.database.requests import Request
 from raftdoc.database.router import Router
-from raftdoc.document.key import DocumentId
+from raftdoc.document import DocumentId
 from raftdoc.errors import DeadlineExceeded, OutcomeUnknown, RaftdocError, TooLarge, Unavailable
-from raftdoc.ids import GroupId
+from raftdoc.ids import GroupId, Index
 from raftdoc.limits import ATOMIC_BATCH_BYTES_MAX
 from raftdoc.statemachine import commands
 from raftdoc.statemachine.outcome import Idempotency, Outcome
@@ -45,7 +45,7 @@ class Bulk:
         request.group = replica.group
         request.leader = replica.core.leader
         index = max((outcome.revision >> 20 for outcome in outcomes), default=0)
-        request.indexes = ((replica.group, max(index, replica.machine.applied_index)),)
+        request.indexes = ((replica.group, Index(max(index, replica.machine.applied_index))),)
         return outcomes
 
     async def _create_atomically(

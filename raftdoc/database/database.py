@@ -15,8 +15,8 @@ from raftdoc.database.requests import ClusterStatus, DatabaseInfo, Page, Request
 from raftdoc.database.router import Router
 from raftdoc.database.status import Status
 from raftdoc.database.writes import Writes
-from raftdoc.document.key import DocumentId
-from raftdoc.errors import InvalidRequest, NotFound, NotLeader
+from raftdoc.document import DocumentId
+from raftdoc.errors import InvalidRequest, NoLeader, NotFound, NotLeader
 from raftdoc.ids import GroupId, NodeId
 from raftdoc.node.node import Node
 from raftdoc.statemachine import commands
@@ -63,7 +63,7 @@ class Database:
     async def list_documents(
         self, request: Request, database: str, collection: str, *, after: bytes | None, limit: int
     ) -> Page:
-        return await self._reads.list(request, database, collection, after, limit)
+        return await self._reads.page(request, database, collection, after, limit)
 
     # Collections ----------------------------------------------------------------------------------
 
@@ -112,8 +112,15 @@ class Database:
         return self._status.readiness()
 
     def cursor_key(self) -> bytes:
-        """Return the cluster's secret that cursors are signed with."""
-        return self._directory.catalog.cursor_key
+        """Return the cluster's secret that cursors are signed with.
+
+        Raises:
+            NoLeader: the cluster has just been started for the first time.
+        """
+        key = self._directory.catalog.cursor_key
+        if key is None:
+            raise NoLeader("the catalog is not initialised yet", retry_after_ms=200)
+        return key
 
     def transfer_leader(self, group: GroupId, target: NodeId | None) -> None:
         """Begin to hand the leadership of a group over.

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Final, Literal
+
 from raftdoc.errors import CATALOGUE, Conflict, NotFound, RaftdocError, StateCorrupt
 from raftdoc.statemachine.outcome import Outcome
 
-WHAT = ("database", "collection", "document", "request", "group")
+What = Literal["database", "collection", "document", "request", "group"]
+WHAT: Final[tuple[What, ...]] = ("database", "collection", "document", "request", "group")
 
 
 def result_of(outcome: Outcome, names: dict[str, str]) -> Outcome:

@@ -7,7 +7,7 @@ from collections.abc import Awaitable
 from raftdoc.cluster.directory import Directory, database_machine
 from raftdoc.database.requests import Page, Request
 from raftdoc.database.router import Router
-from raftdoc.document.key import DocumentId, id_key
+from raftdoc.document import DocumentId, id_key
 from raftdoc.errors import NotFound, StalenessNotMet
 from raftdoc.ids import CATALOG_GROUP
 from raftdoc.limits import LIST_BYTES_MAX
@@ -53,7 +53,7 @@ class Reads:
         replica = await self.barrier(request, database)
         return database_machine(replica).get(collection, id_key(id))
 
-    async def list(self, request: Request, database: str, collection: str, after: bytes | None, limit: int) -> Page:
+    async def page(self, request: Request, database: str, collection: str, after: bytes | None, limit: int) -> Page:
         """Return up to limit documents in id order, those after the id key `after`."""
         replica = await self.barrier(request, database)
         documents, next_after = database_machine(replica).list_documents(

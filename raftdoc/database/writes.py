@@ -6,7 +6,7 @@ from raftdoc.database.outcomes import result_of
 from raftdoc.database.reads import Reads
 from raftdoc.database.requests import Request
 from raftdoc.database.router import Router
-from raftdoc.document.key import DocumentId
+from raftdoc.document import DocumentId
 from raftdoc.ids import Index
 from raftdoc.node.replica import Replica
 from raftdoc.statemachine import commands

@@ -13,12 +13,13 @@ from typing import Final, NamedTuple
 
 import orjson
 
+from raftdoc.document.json_fault import TooDeep
 from raftdoc.document.key import encode_key
 from raftdoc.document.strict_json import is_too_deep, parse_json
 from raftdoc.document.tagged import check_tagged, tag_of
 from raftdoc.document.value import DocumentId, JsonValue
 from raftdoc.errors import InvalidDocument, InvalidId, InvalidName, TooLarge
-from raftdoc.limits import DOCUMENT_BYTES_MAX, DOCUMENT_DEPTH_MAX, DOCUMENT_ID_BYTES_MAX, NAME_LENGTH_MAX
+from raftdoc.limits import DOCUMENT_BYTES_MAX, DOCUMENT_ID_BYTES_MAX, NAME_LENGTH_MAX
 
 _NAME = re.compile(rf"[A-Za-z0-9_][A-Za-z0-9_.-]{{0,{NAME_LENGTH_MAX - 1}}}")
 _DIGITS_TO_ZEROS: Final = bytes(ord("0") if chr(byte) in "0123456789" else byte for byte in range(256))
@@ -44,26 +45,35 @@ def parse_document(body: bytes, *, bytes_max: int = DOCUMENT_BYTES_MAX) -> Parse
     """
     if len(body) > bytes_max:
         raise TooLarge("the document", limit=bytes_max)
-    try:
-        value = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        value = parse_json(body)
-    normal = orjson.dumps(value)
-    if normal != body or _NINETEEN_DIGITS in body.translate(_DIGITS_TO_ZEROS):
-        value, normal = _parse_strictly(body)
-        if len(normal) > bytes_max:
-            raise TooLarge("the document in normal form", limit=bytes_max)
+    value, normal = _normalise(body)
+    if len(normal) > bytes_max:
+        raise TooLarge("the document in normal form", limit=bytes_max)
     if type(value) is not dict:
         raise InvalidDocument(f"a document is a JSON object, not {normal[:60].decode(errors='ignore')}")
-    if is_too_deep(value, normal):
-        raise InvalidDocument(f"a document has at most {DOCUMENT_DEPTH_MAX} levels")
     if b"$" in normal and b'"$' in normal:
         _check_names(value, "")
     return ParsedDocument(normal, check_id(value["_id"]) if "_id" in value else None)
 
 
+def _normalise(body: bytes) -> tuple[JsonValue, bytes]:
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return _parse_strictly(body)
+    # The depth first: orjson reads deeper than it writes.
+    if is_too_deep(value, body):
+        return _parse_strictly(body)
+    normal = orjson.dumps(value)
+    if normal != body or _NINETEEN_DIGITS in body.translate(_DIGITS_TO_ZEROS):
+        return _parse_strictly(body)
+    return value, normal
+
+
 def _parse_strictly(body: bytes) -> tuple[JsonValue, bytes]:
-    value = parse_json(body)
+    try:
+        value = parse_json(body)
+    except TooDeep as error:
+        raise InvalidDocument(error.detail) from None
     return value, orjson.dumps(value)
 
 

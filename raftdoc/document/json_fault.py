@@ -12,10 +12,15 @@ from typing import Final
 from raftdoc.errors import MalformedJson
 from raftdoc.limits import DOCUMENT_DEPTH_MAX, INTEGER_MAX, INTEGER_MIN
 
-_TOKEN = re.compile(r"""[ \t\n\r]*(?:("(?:[^"\\]|\\.)*")|([{\[])|([}\]])|([,:])|([-0-9a-zA-Z.+]+))""", re.DOTALL)
+_TOKEN = re.compile(r"""[ \t\n\r]*+(?:("(?:[^"\\]++|\\.)*+")|([{\[])|([}\]])|([,:])|([-0-9a-zA-Z.+]++))""", re.DOTALL)
 _INTEGER = re.compile(r"-?[0-9]+")
 _REFUSED_WORDS: Final = {"NaN", "Infinity", "-Infinity"}
 _SHOWN_MAX: Final = 60
+_TOO_DEEP: Final = f"more than {DOCUMENT_DEPTH_MAX} levels"
+
+
+class TooDeep(MalformedJson):
+    """JSON, but with more levels than are accepted."""
 
 
 def find_fault(text: str) -> MalformedJson | None:
@@ -34,7 +39,7 @@ def find_fault(text: str) -> MalformedJson | None:
             open_names.append(set() if opening == "{" else None)
             is_name_next = opening == "{"
             if len(open_names) > DOCUMENT_DEPTH_MAX:
-                problem = f"more than {DOCUMENT_DEPTH_MAX} levels"
+                problem = _TOO_DEEP
         elif closing is not None:
             open_names.pop()
             is_name_next = False
@@ -83,4 +88,5 @@ def _shown(token: str) -> str:
 def _at(text: str, position: int, problem: str) -> MalformedJson:
     line = text.count("\n", 0, position) + 1
     column = position - text.rfind("\n", 0, position)
-    return MalformedJson(f"line {line}, column {column}: {problem}")
+    cls = TooDeep if problem is _TOO_DEEP else MalformedJson
+    return cls(f"line {line}, column {column}: {problem}")

@@ -29,7 +29,8 @@ def parse_json(body: bytes) -> JsonValue:
     """Return the value of a JSON text.
 
     Raises:
-        MalformedJson: with line and column, counted from 1 in characters.
+        TooDeep: it is JSON, but has more than DOCUMENT_DEPTH_MAX levels.
+        MalformedJson: with line and column, counted from 1 in characters. TooDeep is one.
     """
     text = _decode(body)
     try:
@@ -75,7 +76,8 @@ def _decode(body: bytes) -> str:
 def _fault(text: str) -> MalformedJson:
     fault = find_fault(text)
     assert fault is not None, text[:200]
-    return fault
+    # Whether it is JSON at all is not known: what follows the fault was not looked at.
+    return MalformedJson(fault.detail)
 
 
 def _refuse_faults(text: str) -> None:

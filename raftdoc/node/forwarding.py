@@ -138,7 +138,7 @@ class Served:
         self._left -= 1
         if self._left == 0:
             request = self._request
-            self._answer(self._peer, request.group, Forwarded(request.request_id, tuple(self._answers)))
+            self._answer(self._peer, request.group, Forwarded(request.request_id, tuple(filter(None, self._answers))))
 
 
 class ServedWaiter:

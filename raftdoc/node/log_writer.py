@@ -12,8 +12,8 @@ import asyncio
 import queue
 import threading
 from collections import deque
-from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, Protocol
 
 from raftdoc.storage.log.log import PendingWrite, SharedLog
 
@@ -22,7 +22,7 @@ class Ticket(NamedTuple):
     """One turn's frame on its way to the disk, and what to tell whom once it is there."""
 
     pending: PendingWrite
-    notes: object
+    notes: Sequence[Any]
     submitted_ns: int
 
 

@@ -36,7 +36,7 @@ class Maintenance:
         self._on_fatal = on_fatal
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="maintenance")
         self._running: asyncio.Future[None] | None = None
-        self._flushed_bytes = 0
+        self._flushed_bytes: int | float = 0
 
     def tick(self) -> None:
         """Begin a flush when enough was applied since the last one."""

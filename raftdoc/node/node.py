@@ -298,9 +298,10 @@ class Node:
         """Propose what a peer forwarded; a refusal answers all of it."""
         served = Served(peer, request, self.send)
         replica = self.replicas.get(request.group)
+        if replica is None:
+            served.refuse_all(NotLeader(request.group, None))
+            return
         try:
-            if replica is None:
-                raise NotLeader(request.group, None)
             self._admit(replica)
             if not all(map(is_known, request.commands)):
                 # Safety: apply stops the node at a command it does not know; it must never enter the log.
@@ -332,8 +333,8 @@ class Node:
         for ticket in tickets:
             self._log.durable(ticket.pending)
             for note in ticket.notes:
-                replica = note.replica
-                if self.replicas.get(replica.group) is not replica:
+                replica: Replica = note.replica
+                if replica.group not in self.replicas:
                     continue
                 replica.core.on_persisted(note.mark, now_ns)
                 self._outbox.put_all(replica.group, note.messages)

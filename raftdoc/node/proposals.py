@@ -39,7 +39,7 @@ class Batch(NamedTuple):
     """The proposals of one entry."""
 
     term: Term
-    index: Index
+    index: Index  # type: ignore[assignment]  # the field's word wins over tuple.index
     proposals: list[Proposal]
     deadline_ns: int
     """The earliest of them."""

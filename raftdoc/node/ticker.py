@@ -33,12 +33,12 @@ class Ticker:
         node = self._node
         now_ns = node.clock.now_ns()
         node.metrics.loop_lag.observe(max(0, now_ns - self._due_ns) / NS_PER_S)
+        self.start()
         node.tick()
         self._maintenance.tick()
         if now_ns >= self._next_ping_ns:
             self._next_ping_ns = now_ns + HEARTBEAT_INTERVAL_MS * NS_PER_MS
             self._ping(now_ns)
-        self.start()
 
     def _ping(self, now_ns: int) -> None:
         node = self._node

@@ -1,0 +1,1 @@
+"""The composition root of the real world: settings in, a running node out."""

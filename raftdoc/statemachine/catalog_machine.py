@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 from raftdoc.ids import ClusterId, GroupId, Index, NodeId
 from raftdoc.limits import IDEMPOTENCY_RECORDS_MAX
-from raftdoc.raft.messages import Entry, EntryKind
+from raftdoc.raft.messages import Entry
 from raftdoc.statemachine.catalog_commands import CatalogSlice
 from raftdoc.statemachine.catalog_records import (
     FIRST_GROUP,
@@ -20,10 +20,10 @@ from raftdoc.statemachine.catalog_records import (
     load_nodes,
 )
 from raftdoc.statemachine.digest import machine_digest
-from raftdoc.statemachine.dispatch import apply_commands
+from raftdoc.statemachine.dispatch import apply_commands, holds_commands
 from raftdoc.statemachine.outcome import Outcome, RequestRecord
 from raftdoc.statemachine.requests import Requests
-from raftdoc.statemachine.staging import Staged, load_progress
+from raftdoc.statemachine.staging import Staged, load_number, load_progress
 from raftdoc.storage.engine import Engine
 from raftdoc.storage.keyspace import GroupKeys
 
@@ -47,7 +47,7 @@ class CatalogMachine:
         self._cluster = load_cluster(engine, keys)
         self._nodes = load_nodes(engine, keys)
         self._databases = load_databases(engine, keys)
-        self._next_group = GroupId(int(engine.get(keys.meta(NEXT_GROUP_NAME)) or FIRST_GROUP))
+        self._next_group = GroupId(load_number(engine, keys, NEXT_GROUP_NAME, FIRST_GROUP))
 
     @property
     def applied_index(self) -> Index:
@@ -107,7 +107,7 @@ class CatalogMachine:
 
     def _apply_entry(self, target: CatalogSlice, entry: Entry) -> list[Outcome]:
         target.staged.begin(entry)
-        if entry.kind != EntryKind.COMMANDS:
+        if not holds_commands(entry):
             return []
         self._requests.forget(target.staged)
         return apply_commands(target, self._requests, entry)

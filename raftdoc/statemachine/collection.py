@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import msgpack
@@ -39,7 +39,16 @@ class Collection:
     """Over the documents."""
 
     def copy(self) -> Collection:
-        return replace(self)
+        return Collection(
+            self.name,
+            self.id,
+            self.created_ms,
+            self.options,
+            self.prefix,
+            self.document_count,
+            self.document_bytes,
+            self.digest,
+        )
 
     def add(self, key: bytes, value: bytes) -> None:
         """Count a document in."""
@@ -80,8 +89,15 @@ def documents_digest(digest: int, document_count: int, document_bytes: int) -> s
 
 
 def stored_document(value: bytes) -> StoredDocument:
-    """Return what the value of a DOCUMENT key holds."""
-    revision, time_ms, document_format = DOCUMENT_HEADER.unpack_from(value)
+    """Return what the value of a DOCUMENT key holds.
+
+    Raises:
+        StateCorrupt: it is none.
+    """
+    try:
+        revision, time_ms, document_format = DOCUMENT_HEADER.unpack_from(value)
+    except struct.error:
+        raise StateCorrupt(f"a document of {len(value)} bytes") from None
     if document_format != DOCUMENT_FORMAT:
         raise StateCorrupt(f"a document of format {document_format}; this version knows {DOCUMENT_FORMAT}")
     return StoredDocument(revision, time_ms, value[DOCUMENT_HEADER.size :])

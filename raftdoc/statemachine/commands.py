@@ -96,8 +96,13 @@ def put(
     """
     if if_match is None and not if_none_match:
         return _encode(Op.PUT, idempotency, collection, id_key(id), document)
-    expected = 0 if if_match is None else NEVER if if_none_match else if_match
+    expected = 0 if if_match is None else NEVER if if_none_match else _expected(if_match)
     return _encode(Op.PUT_IF, idempotency, collection, id_key(id), document, expected)
+
+
+def _expected(if_match: int) -> int:
+    """Return the expected revision that If-Match means; a number that is no revision matches nothing."""
+    return if_match if 0 < if_match < 1 << 64 else NEVER
 
 
 def create(
@@ -141,7 +146,8 @@ def delete(
     idempotency: Idempotency | None = None,
 ) -> bytes:
     """Delete a document. Outcome: ok; document_not_found; collection_not_found; precondition_failed."""
-    return _encode(Op.DELETE, idempotency, collection, id_key(id), if_match)
+    expected = None if if_match is None else _expected(if_match)
+    return _encode(Op.DELETE, idempotency, collection, id_key(id), expected)
 
 
 def create_collection(

@@ -12,7 +12,7 @@ from typing import Final
 from raftdoc.errors import NotFound
 from raftdoc.ids import Index
 from raftdoc.limits import IDEMPOTENCY_RECORDS_MAX
-from raftdoc.raft.messages import Entry, EntryKind
+from raftdoc.raft.messages import Entry
 from raftdoc.statemachine.collection import Collection, load_collections, stored_document
 from raftdoc.statemachine.database_commands import CLOSED_HANDLERS, OPEN_HANDLERS
 from raftdoc.statemachine.database_slice import (
@@ -23,10 +23,10 @@ from raftdoc.statemachine.database_slice import (
     DatabaseSlice,
 )
 from raftdoc.statemachine.digest import machine_digest
-from raftdoc.statemachine.dispatch import apply_commands
+from raftdoc.statemachine.dispatch import apply_commands, holds_commands
 from raftdoc.statemachine.outcome import CollectionInfo, Outcome, RequestRecord, StoredDocument
 from raftdoc.statemachine.requests import Requests
-from raftdoc.statemachine.staging import Staged, load_progress
+from raftdoc.statemachine.staging import Staged, load_number, load_progress
 from raftdoc.storage.engine import Engine
 from raftdoc.storage.keyspace import GroupKeys, prefix_stop
 
@@ -49,7 +49,7 @@ class DatabaseMachine:
         self._progress = load_progress(engine, keys)
         self._requests = Requests(engine, keys, records_max=requests_max)
         self._collections = load_collections(engine, keys)
-        self._next_collection_id = int(engine.get(keys.meta(NEXT_COLLECTION_NAME)) or FIRST_COLLECTION_ID)
+        self._next_collection_id = load_number(engine, keys, NEXT_COLLECTION_NAME, FIRST_COLLECTION_ID)
         self._dropped = _load_dropped(engine, keys)
         closed = engine.get(keys.meta(CLOSED_NAME))
         self._closed = None if closed is None else closed.decode()
@@ -104,7 +104,7 @@ class DatabaseMachine:
 
     def _apply_entry(self, target: DatabaseSlice, entry: Entry) -> list[Outcome]:
         target.staged.begin(entry)
-        if entry.kind != EntryKind.COMMANDS:
+        if not holds_commands(entry):
             return []
         self._requests.forget(target.staged)
         if target.dropped:

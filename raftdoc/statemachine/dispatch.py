@@ -8,7 +8,7 @@ from typing import Any, Protocol, TypeAlias, TypeVar
 import msgpack
 
 from raftdoc.errors import FormatTooNew, StateCorrupt
-from raftdoc.raft.messages import Entry
+from raftdoc.raft.messages import Entry, EntryKind
 from raftdoc.statemachine.commands import FEATURE_LEVEL
 from raftdoc.statemachine.outcome import Outcome
 from raftdoc.statemachine.requests import Requests
@@ -31,6 +31,19 @@ class Target(Protocol):
     def handlers(self) -> Mapping[int, Callable[[Any, Command], Outcome]]:
         """By op. May be another mapping after a command."""
         ...
+
+
+def holds_commands(entry: Entry) -> bool:
+    """Return whether an entry holds commands; the other kinds are of the consensus and change no state.
+
+    Raises:
+        FormatTooNew: an entry of a kind that this version does not know.
+    """
+    if entry.kind == EntryKind.COMMANDS:
+        return True
+    if entry.kind not in (EntryKind.NOOP, EntryKind.CONFIGURATION):
+        raise FormatTooNew(f"entry {entry.index} is of kind {entry.kind}, which this version does not know")
+    return False
 
 
 def apply_commands(target: Target, requests: Requests, entry: Entry) -> list[Outcome]:

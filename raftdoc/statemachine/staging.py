@@ -6,7 +6,7 @@ changes, the machine takes over the copies; when it refuses, they are dropped an
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 import msgpack
@@ -51,6 +51,18 @@ class Progress:
     meta_digest: int = 0
     """Over META and COLLECTION records, but this one."""
 
+    def copy(self) -> Progress:
+        return Progress(
+            self.applied_index,
+            self.log_time_ms,
+            self.feature_level,
+            self.request_count,
+            self.request_ticket,
+            self.request_horizon_ms,
+            self.request_digest,
+            self.meta_digest,
+        )
+
 
 class Made(NamedTuple):
     """An idempotency record, as the order of forgetting knows it."""
@@ -67,7 +79,7 @@ class Staged:
     def __init__(self, engine: Engine, keys: GroupKeys, progress: Progress) -> None:
         self.engine = engine
         self.keys = keys
-        self.progress = replace(progress)
+        self.progress = progress.copy()
         self.changes: Changes = {}
         self.index = progress.applied_index
         self.time_ms = progress.log_time_ms
@@ -149,6 +161,20 @@ def encode_progress(progress: Progress) -> bytes:
     )
     check: bytes = xxh3_64_digest(record)
     return record + check
+
+
+def load_number(engine: Engine, keys: GroupKeys, name: str, default: int) -> int:
+    """Return the number in a META record, default if there is none.
+
+    Raises:
+        StateCorrupt: it holds no number.
+    """
+    stored = engine.get(keys.meta(name))
+    if stored is None:
+        return default
+    if not stored.isdigit():
+        raise StateCorrupt(f"group {keys.group}: the record META {name!r} holds {stored!r}")
+    return int(stored)
 
 
 def load_progress(engine: Engine, keys: GroupKeys) -> Progress:

@@ -1,0 +1,310 @@
+"""The consensus core of one group on one node: dispatches what happens to the handlers of the roles.
+
+Pure and synchronous. The contract with the host is in the package's docstring.
+"""
+
+from __future__ import annotations
+
+from random import Random
+from typing import assert_never
+
+from raftdoc.ids import Index, NodeId, Term
+from raftdoc.raft.election import Election
+from raftdoc.raft.follower import Follower
+from raftdoc.raft.leader import Leader
+from raftdoc.raft.log import EntryReader, LogView
+from raftdoc.raft.messages import (
+    AppendEntries,
+    AppendResponse,
+    HeartbeatResponse,
+    Message,
+    ReadIndexRequest,
+    ReadIndexResponse,
+    TimeoutNow,
+    VoteRequest,
+    VoteResponse,
+)
+from raftdoc.raft.reads import Asker, FollowerReads, refuse
+from raftdoc.raft.ready import LogMark, Ready, Rejection, RejectReason, Role
+from raftdoc.raft.settings import Configuration, RaftSettings, Restored
+from raftdoc.raft.state import State
+
+Response = VoteResponse | AppendResponse | HeartbeatResponse | ReadIndexResponse
+
+
+class Raft:
+    """`now_ns` is the host's clock, read freshly before each call; it only rises."""
+
+    __slots__ = ("_election", "_follower", "_follower_reads", "_leader", "_read_leader", "_state")
+
+    def __init__(
+        self, settings: RaftSettings, restored: Restored, storage: EntryReader, random: Random, now_ns: int
+    ) -> None:
+        state = State(settings, restored, storage, random, now_ns)
+        self._state = state
+        self._leader: Leader | None = None
+        self._election = Election(state, self._won, self._commit, self._leads_by_lease)
+        self._follower = Follower(state)
+        self._follower_reads = FollowerReads(state)
+        self._read_leader: NodeId | None = None
+
+    # Events ---------------------------------------------------------------------------------------
+
+    def step(self, sender: NodeId, message: Message, now_ns: int) -> None:
+        """Take a message of a peer."""
+        state = self._state
+        if state.has_failed:
+            return
+        kind = type(message)
+        if kind is AppendEntries:
+            self._on_append(sender, message, now_ns)  # type: ignore[arg-type]
+        elif kind is VoteRequest:
+            self._election.on_request(sender, message, now_ns)  # type: ignore[arg-type]
+        elif kind is TimeoutNow or kind is ReadIndexRequest:
+            self._on_order(sender, message, now_ns)  # type: ignore[arg-type]
+        else:
+            self._on_response(sender, message, now_ns)  # type: ignore[arg-type]
+        self._settle(now_ns)
+
+    def tick(self, now_ns: int) -> None:
+        """Let time pass: elections, heartbeats, check-quorum, the deadline of a transfer."""
+        if self._state.has_failed:
+            return
+        leader = self._leader
+        if leader is None:
+            self._election.tick(now_ns)
+        else:
+            leader.tick(now_ns)
+            if leader.transfer.has_expired(now_ns):
+                # L1: this term has no lease any more; a term of its own brings one back.
+                self._state.become_follower(self._state.term, None)
+                self._election.campaign_forced(now_ns)
+        self._settle(now_ns)
+
+    def propose(self, payload: bytes, time_ms: int, now_ns: int) -> tuple[Term, Index] | Rejection:
+        """Append one entry of commands; return where it stands, or why it was not taken.
+
+        Its log time is time_ms, or that of the entry before it if that is later.
+        """
+        if self._leader is None:
+            return Rejection(RejectReason.NOT_LEADER, self._state.leader)
+        return self._leader.propose(payload, time_ms, now_ns)
+
+    def read(self, context: int, now_ns: int) -> None:
+        """Ask for a read index; Ready.reads or Ready.failed_reads answers, unless a message is lost on the way."""
+        if self._leader is not None:
+            self._leader.read(Asker(None, context, self._state.settings.boot_id), now_ns)
+        else:
+            self._follower_reads.ask(context)
+
+    def lease_valid(self, now_ns: int) -> bool:
+        """Return whether this node may answer a linearizable read now, if it has applied all that it committed."""
+        leader = self._leader
+        return leader is not None and leader.lease_valid(now_ns)
+
+    def transfer(self, target: NodeId | None, now_ns: int) -> Rejection | None:
+        """Begin to hand leadership over; None picks the voter with the best log."""
+        if self._leader is None:
+            return Rejection(RejectReason.NOT_LEADER, self._state.leader)
+        self._leader.transfer.begin(target, now_ns)
+        return None
+
+    def campaign(self, now_ns: int) -> None:
+        """Campaign now, if allowed, instead of waiting for the timeout."""
+        if self._leader is None:
+            self._election.campaign(now_ns)
+            self._settle(now_ns)
+
+    def on_persisted(self, mark: LogMark, now_ns: int) -> None:
+        """Take that the oldest outstanding persist task is durable.
+
+        An AssertionError is the host's bug: tasks complete in the order they were handed out.
+        """
+        self._state.on_persisted(mark)
+        if self._leader is not None:
+            self._leader.on_persisted(now_ns)
+        else:
+            self._election.on_persisted(now_ns)
+        self._settle(now_ns)
+
+    def on_persist_failed(self) -> None:
+        """Stop for good: what the disk holds is not known any more (P9)."""
+        state = self._state
+        state.has_failed = True
+        if self._leader is not None:
+            state.become_follower(state.term, None)
+            self._settle(0)
+
+    def on_applied(self, index: Index, now_ns: int) -> None:
+        """Take that the entries up to index are in the state machine."""
+        state = self._state
+        assert state.applied_index <= index <= state.commit_index, (state.applied_index, index, state.commit_index)
+        state.applied_index = index
+        state.log.evict(index)
+
+    def on_disk_stalled(self, stalled: bool, now_ns: int) -> None:
+        """L8: while the disk does not answer there are no heartbeats and there is no lease."""
+        if self._leader is not None:
+            self._leader.lease.is_stalled = stalled
+
+    def on_disk_full(self, full: bool, now_ns: int) -> None:
+        """Refuse proposals and entries, hand leadership over, still vote."""
+        self._state.is_disk_full = full
+        if full and self._leader is not None:
+            self._leader.transfer.begin(None, now_ns)
+
+    def on_clock_suspect(self, now_ns: int) -> None:
+        """L4: no lease until a quorum has acknowledged a round sent from now on."""
+        if self._leader is not None:
+            self._leader.lease.suspect(now_ns)
+
+    def on_unreachable(self, peer: NodeId, now_ns: int) -> None:
+        if self._leader is not None:
+            self._leader.on_unreachable(peer)
+
+    def compact(self, index: Index) -> None:
+        """Let go of the log up to and including index, which is applied and durably so."""
+        assert index <= self._state.applied_index, (index, self._state.applied_index)
+        self._state.log.compact(index)
+
+    def has_ready(self) -> bool:
+        return self._state.has_ready()
+
+    def ready(self) -> Ready:
+        """Return what is to be done; each thing is handed out once."""
+        return self._state.take_ready()
+
+    # Views ----------------------------------------------------------------------------------------
+
+    @property
+    def role(self) -> Role:
+        return self._state.role
+
+    @property
+    def term(self) -> Term:
+        return self._state.term
+
+    @property
+    def vote(self) -> NodeId | None:
+        return self._state.vote
+
+    @property
+    def leader(self) -> NodeId | None:
+        return self._state.leader
+
+    @property
+    def commit_index(self) -> Index:
+        return self._state.commit_index
+
+    @property
+    def applied_index(self) -> Index:
+        return self._state.applied_index
+
+    @property
+    def durable_index(self) -> Index:
+        return self._state.durable_index
+
+    @property
+    def last_index(self) -> Index:
+        return self._state.log.last_index
+
+    @property
+    def log(self) -> LogView:
+        return self._state.log
+
+    @property
+    def configuration(self) -> Configuration:
+        return self._state.configuration
+
+    @property
+    def term_start_index(self) -> Index:
+        """Of the no-op of this node's term of leadership; 0 for others."""
+        return Index(0) if self._leader is None else self._leader.term_start_index
+
+    @property
+    def lease_until_ns(self) -> int:
+        return 0 if self._leader is None else self._leader.lease.until_ns
+
+    def min_match_index(self) -> Index:
+        """Return up to where every member is known to hold the log durably; 0 when this node does not lead."""
+        return Index(0) if self._leader is None else self._leader.min_match_index()
+
+    # Inside ---------------------------------------------------------------------------------------
+
+    def _on_append(self, sender: NodeId, message: AppendEntries, now_ns: int) -> None:
+        state = self._state
+        if message.term < state.term:
+            self._follower.refuse_old_term(sender, message)
+            return
+        assert message.term > state.term or self._leader is None, (sender, message.term, "two leaders in one term")
+        self._election.is_forced = False
+        self._follower.on_append(sender, message, now_ns)
+
+    def _on_order(self, sender: NodeId, message: TimeoutNow | ReadIndexRequest, now_ns: int) -> None:
+        state = self._state
+        if message.term > state.term:
+            state.become_follower(message.term, None)
+            self._settle(now_ns)
+        if isinstance(message, ReadIndexRequest):
+            if self._leader is not None:
+                self._leader.on_read_request(sender, message, now_ns)
+            else:
+                refuse(state, Asker(sender, message.context, message.boot_id))
+        elif message.term == state.term and state.leader == sender:
+            self._election.campaign_forced(now_ns)
+
+    def _on_response(self, sender: NodeId, message: Response, now_ns: int) -> None:
+        state = self._state
+        if message.boot_id != state.settings.boot_id:
+            return  # the answer to an earlier life of this node
+        is_pre_vote = isinstance(message, VoteResponse) and message.pre and message.granted
+        if message.term > state.term and not is_pre_vote:
+            state.become_follower(message.term, None)
+            return
+        leader = self._leader
+        match message:
+            case VoteResponse():
+                self._election.on_response(sender, message, now_ns)
+            case ReadIndexResponse():
+                if message.term == state.term:
+                    self._follower_reads.on_response(message)
+            case AppendResponse():
+                if leader is not None and message.term == state.term:
+                    leader.on_append_response(sender, message, now_ns)
+            case HeartbeatResponse():
+                if leader is not None and message.term == state.term:
+                    leader.on_heartbeat_response(sender, message, now_ns)
+            case _:
+                assert_never(message)
+
+    def _won(self, now_ns: int) -> None:
+        state = self._state
+        state.become(Role.LEADER, state.settings.node)
+        self._leader = Leader(state, self._last_time_ms(), now_ns)
+
+    def _last_time_ms(self) -> int:
+        log = self._state.log
+        if log.last_index == log.compacted_index:
+            return 0
+        return log.entries(log.last_index, log.last_index, 1)[0].time_ms
+
+    def _commit(self, index: Index) -> None:
+        """Take a commit index that a vote has shown."""
+        if self._leader is None:
+            self._state.commit(index)
+
+    def _leads_by_lease(self, now_ns: int) -> bool:
+        """L6: a leader does not vote inside its own lease."""
+        return self._leader is not None and self._leader.lease.covers(now_ns)
+
+    def _settle(self, now_ns: int) -> None:
+        """Follow a change of role or leader: a leader that stepped down fails its reads, and so does its follower."""
+        state = self._state
+        if self._leader is not None and state.role is not Role.LEADER:
+            self._leader.close()
+            self._leader = None
+            if now_ns:
+                state.reset_election_deadline(now_ns)
+        if state.leader != self._read_leader:
+            self._read_leader = state.leader
+            self._follower_reads.close()

@@ -1,0 +1,188 @@
+"""Elections: pre-vote, vote, and the refusals that keep a living leader's lease safe.
+
+Source: dissertation 3.4, 3.6, 4.2.3 (refusal while a leader is heard), 6.4.1 (lease), 9.6 (pre-vote), 3.10.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from raftdoc.ids import Index, NodeId, Term
+from raftdoc.raft.messages import VoteRequest, VoteResponse
+from raftdoc.raft.quorum import has_lost, has_quorum
+from raftdoc.raft.ready import Role
+from raftdoc.raft.state import State
+
+
+class Election:
+    """Campaigns, and answers those of others. `on_won` makes this node the leader; `leads_by_lease` is L6."""
+
+    __slots__ = ("_leads_by_lease", "_on_commit", "_on_won", "_refused", "_state", "_votes", "is_forced")
+
+    def __init__(
+        self,
+        state: State,
+        on_won: Callable[[int], None],
+        on_commit: Callable[[Index], None],
+        leads_by_lease: Callable[[int], bool],
+    ) -> None:
+        self._state = state
+        self._on_won = on_won
+        self._on_commit = on_commit
+        self._leads_by_lease = leads_by_lease
+        self._votes: set[NodeId] = set()
+        self._refused: set[NodeId] = set()
+        self.is_forced = False
+        """The present campaign was ordered by TimeoutNow; cleared when it ends."""
+
+    # Campaigning ----------------------------------------------------------------------------------
+
+    def tick(self, now_ns: int) -> None:
+        state = self._state
+        if state.role is Role.LEADER or now_ns < state.election_deadline_ns:
+            return
+        self.campaign(now_ns)
+
+    def campaign(self, now_ns: int) -> None:
+        """Ask for pre-votes, if this node may stand at all."""
+        state = self._state
+        state.reset_election_deadline(now_ns)
+        if not self._may_stand() or state.hears_leader(now_ns):
+            return
+        self._begin(Role.PRE_CANDIDATE)
+        self._votes.add(state.settings.node)
+        self._ask(Term(state.term + 1), pre=True)
+        self._count_pre_votes(now_ns)
+
+    def campaign_forced(self, now_ns: int) -> None:
+        """Ask for votes at once, by order of the leader (dissertation 3.10)."""
+        state = self._state
+        if self._may_stand():
+            self.is_forced = True
+            self._campaign_for_real(now_ns)
+        state.reset_election_deadline(now_ns)
+
+    def on_persisted(self, now_ns: int) -> None:
+        """Count the own vote once it is durable (P2)."""
+        state = self._state
+        if state.role is Role.CANDIDATE and state.is_hard_state_durable and state.settings.node not in self._votes:
+            self._votes.add(state.settings.node)
+            self._count_votes(now_ns)
+
+    def _may_stand(self) -> bool:
+        state = self._state
+        is_voter = state.configuration.is_voter(state.settings.node)
+        return is_voter and not state.has_failed and not state.is_disk_full and state.role is not Role.LEADER
+
+    def _begin(self, role: Role) -> None:
+        self._votes.clear()
+        self._refused.clear()
+        self._state.become(role, None)
+
+    def _campaign_for_real(self, now_ns: int) -> None:
+        state = self._state
+        state.become_follower(Term(state.term + 1), None)
+        state.vote = state.settings.node
+        self._begin(Role.CANDIDATE)
+        state.reset_election_deadline(now_ns)
+        self._ask(state.term, pre=False)
+
+    def _ask(self, term: Term, *, pre: bool) -> None:
+        """Send requests; they wait until term, own vote and the log they advertise are durable (P3)."""
+        state, log = self._state, self._state.log
+        commit_index = state.commit_index
+        request = VoteRequest(
+            term=term,
+            last_index=log.last_index,
+            last_term=log.last_term,
+            commit_index=commit_index,
+            commit_term=log.term_at(commit_index),
+            pre=pre,
+            forced=self.is_forced,
+            boot_id=state.settings.boot_id,
+        )
+        configuration = state.configuration
+        for peer in {*configuration.voters, *configuration.voters_outgoing}:
+            if peer != state.settings.node:
+                state.send_durable(peer, request)
+
+    # Answers --------------------------------------------------------------------------------------
+
+    def on_response(self, sender: NodeId, message: VoteResponse, now_ns: int) -> None:
+        """Count an answer of the present campaign; the term was looked at before."""
+        state = self._state
+        self._learn_commit(message.commit_index, message.commit_term)
+        if message.pre:
+            if state.role is Role.PRE_CANDIDATE and (not message.granted or message.term == state.term + 1):
+                (self._votes if message.granted else self._refused).add(sender)
+                self._count_pre_votes(now_ns)
+        elif state.role is Role.CANDIDATE and message.term == state.term:
+            (self._votes if message.granted else self._refused).add(sender)
+            self._count_votes(now_ns)
+
+    def _count_pre_votes(self, now_ns: int) -> None:
+        configuration = self._state.configuration
+        if has_quorum(configuration, self._votes):
+            self._campaign_for_real(now_ns)
+        elif has_lost(configuration, self._refused):
+            self._give_up()
+
+    def _count_votes(self, now_ns: int) -> None:
+        configuration = self._state.configuration
+        if has_quorum(configuration, self._votes):
+            self.is_forced = False
+            self._on_won(now_ns)
+        elif has_lost(configuration, self._refused):
+            self._give_up()
+
+    def _give_up(self) -> None:
+        self.is_forced = False
+        self._state.become_follower(self._state.term, None)
+
+    # Voting ---------------------------------------------------------------------------------------
+
+    def on_request(self, sender: NodeId, request: VoteRequest, now_ns: int) -> None:
+        """Answer a request for a vote. A refused one changes nothing, not even the term."""
+        self._learn_commit(request.commit_index, request.commit_term)
+        state = self._state
+        is_promised = not request.forced and (state.hears_leader(now_ns) or self._leads_by_lease(now_ns))
+        if state.has_failed or is_promised or request.term < state.term:
+            self._answer(sender, request, granted=False)
+        elif request.pre:
+            granted = request.term > state.term and state.is_up_to_date(request.last_index, request.last_term)
+            self._answer(sender, request, granted=granted)
+        else:
+            self._vote(sender, request, now_ns)
+
+    def _vote(self, sender: NodeId, request: VoteRequest, now_ns: int) -> None:
+        state = self._state
+        if request.term > state.term:
+            self.is_forced = False
+            state.become_follower(request.term, None)
+        is_free = state.vote is None or state.vote == sender
+        granted = is_free and state.is_up_to_date(request.last_index, request.last_term)
+        if granted:
+            state.vote = sender
+            state.reset_election_deadline(now_ns)
+        self._answer(sender, request, granted=granted)
+
+    def _answer(self, sender: NodeId, request: VoteRequest, *, granted: bool) -> None:
+        state = self._state
+        response = VoteResponse(
+            term=request.term if granted else state.term,
+            granted=granted,
+            pre=request.pre,
+            commit_index=state.commit_index,
+            commit_term=state.log.term_at(state.commit_index),
+            boot_id=request.boot_id,
+        )
+        if request.pre:
+            # A pre-vote promises nothing: what it says holds without the disk.
+            state.send(sender, response)
+        else:
+            state.send_durable(sender, response)
+
+    def _learn_commit(self, index: Index, term: Term) -> None:
+        """Take a commit index from a vote, only where the own log has that very entry."""
+        if index > self._state.commit_index and self._state.log.matches(index, term):
+            self._on_commit(index)

@@ -1,0 +1,71 @@
+"""What the core wants done: values, collected since the last time it was asked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import NamedTuple
+
+from raftdoc.ids import Index, NodeId, Term
+from raftdoc.raft.messages import Entry, HardState, Message
+
+
+class Role(Enum):
+    FOLLOWER = "follower"
+    PRE_CANDIDATE = "pre_candidate"
+    CANDIDATE = "candidate"
+    LEADER = "leader"
+
+
+class RejectReason(Enum):
+    NOT_LEADER = "not_leader"
+    TRANSFERRING = "transferring"
+    OVER_BUDGET = "over_budget"
+    DISK = "disk"
+
+
+class Rejection(NamedTuple):
+    """Why a proposal was not taken; nothing of it is in any log."""
+
+    reason: RejectReason
+    leader: NodeId | None
+
+
+class LogMark(NamedTuple):
+    """What the log ended with when a persist task was handed out: its completion speaks of no more than that."""
+
+    term: Term
+    last_index: Index
+
+
+class RoleChange(NamedTuple):
+    role: Role
+    term: Term
+    leader: NodeId | None
+
+
+@dataclass(slots=True)
+class PersistTask:
+    """One atomic record of the log. Tasks are durable in the order they were handed out."""
+
+    hard_state: HardState | None
+    truncate_from: Index | None
+    """Entries from here on are discarded before `entries` are added."""
+    entries: tuple[Entry, ...]
+    messages_after: list[tuple[NodeId, Message]]
+    """May leave once this task is durable, not before (P1-P3)."""
+    mark: LogMark
+
+
+@dataclass(slots=True)
+class Ready:
+    messages: list[tuple[NodeId, Message]] = field(default_factory=list)
+    """May leave now (P4)."""
+    persist: PersistTask | None = None
+    entries: list[Entry] = field(default_factory=list)
+    """Committed, durable here (P7), and next to be applied."""
+    reads: list[tuple[int, Index]] = field(default_factory=list)
+    """(context, read_index): may be answered when applied >= read_index."""
+    failed_reads: list[int] = field(default_factory=list)
+    truncated_from: Index | None = None
+    role: RoleChange | None = None

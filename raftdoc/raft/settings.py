@@ -1,0 +1,62 @@
+"""What a core is told at birth: its settings, and what its disk remembers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from raftdoc.ids import BootId, GroupId, Index, NodeId, Term
+from raftdoc.raft.messages import HardState
+
+
+class Configuration(NamedTuple):
+    """Who belongs to a group. With `voters_outgoing` it is joint (dissertation 4.3)."""
+
+    voters: tuple[NodeId, ...]
+    voters_outgoing: tuple[NodeId, ...] = ()
+    learners: tuple[NodeId, ...] = ()
+
+    def members(self) -> frozenset[NodeId]:
+        """Return everybody who gets the log."""
+        return frozenset(self.voters) | frozenset(self.voters_outgoing) | frozenset(self.learners)
+
+    def is_voter(self, node: NodeId) -> bool:
+        return node in self.voters or node in self.voters_outgoing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RaftSettings:
+    node: NodeId
+    group: GroupId
+    boot_id: BootId
+    election_timeout_ns: int
+    """W: votes are refused so long after a leader was heard; timeouts are drawn from [W, 2W)."""
+    heartbeat_interval_ns: int
+    clock_rate_error_max: float
+    lease_margin_ns: int
+    leases_enabled: bool
+    inflight_messages_max: int
+    inflight_bytes_max: int
+    append_bytes_max: int
+    uncommitted_bytes_max: int
+    read_queue_max: int
+    cache_bytes_max: int
+    priority: int = 0
+    """The higher, the sooner a node campaigns."""
+    refuse_votes_after_boot: bool = True
+    """False only for a replica that never existed before: nobody's lease can rest on its promise."""
+
+
+class Restored(NamedTuple):
+    """What the log on disk holds of a group."""
+
+    hard_state: HardState
+    configuration: Configuration
+    compacted_index: Index
+    compacted_term: Term
+    last_index: Index
+    last_term: Term
+    term_runs: tuple[tuple[Index, Term], ...]
+    """(first index, term) of each run of entries of one term after compacted_index."""
+    applied_index: Index
+    """Durably in the state machine."""
