@@ -24,7 +24,7 @@ from raftdoc.wire.messages import (
     HandshakeMessage,
     Refuse,
 )
-from raftdoc.wire.shapes import Check, check_group, check_of
+from raftdoc.wire.shapes import Check, check_group, check_of, describe
 
 MAGIC: Final = "raftdoc"
 HANDSHAKE_BYTES_MAX: Final = 4096
@@ -67,8 +67,8 @@ def decode_messages(body: Body) -> list[Item]:
     value = _unpack(body, len(body))
     if type(value) is not tuple or len(value) != 2 or type(value[1]) is not tuple:
         raise WireError("a frame's body is not [version, messages]")
-    if value[0] != WIRE_VERSION_MAX:
-        raise VersionMismatch(f"messages of wire version {value[0]!r} on a link of version {WIRE_VERSION_MAX}")
+    if type(value[0]) is not int or value[0] != WIRE_VERSION_MAX:
+        raise VersionMismatch(f"messages of wire version {describe(value[0])} on a link of version {WIRE_VERSION_MAX}")
     return [_item(row) for row in value[1]]
 
 
@@ -78,7 +78,7 @@ def _item(row: Any) -> Item:
     group, number, fields = row
     check = _CHECKS.get(number) if type(number) is int else None
     if check is None:
-        raise WireError(f"there is no message number {number!r}")
+        raise WireError(f"there is no message number {describe(number)}")
     return check_group(group), check(fields)
 
 

@@ -42,7 +42,7 @@ def check_of(annotation: Any) -> Check:
 def check_group(value: Any) -> GroupId:
     """Return value as a group's number."""
     if type(value) is not int or not 0 <= value < GROUP_STOP:
-        raise WireError(f"{_name(value)} is no group")
+        raise WireError(f"{describe(value)} is no group")
     return GroupId(value)
 
 
@@ -64,12 +64,12 @@ def _anything(value: Any) -> Any:
 def _leaf(cls: type, *, is_number: bool) -> Check:
     def check(value: Any) -> Any:
         if type(value) is not cls:
-            raise WireError(f"{_name(value)} where {cls.__name__} belongs")
+            raise WireError(f"{describe(value)} where {cls.__name__} belongs")
         return value
 
     def check_number(value: Any) -> Any:
         if type(value) is not int or value < 0:
-            raise WireError(f"{_name(value)} where a number from 0 belongs")
+            raise WireError(f"{describe(value)} where a number from 0 belongs")
         return value
 
     return check_number if is_number else check
@@ -95,7 +95,7 @@ def _array(parts: tuple[Any, ...]) -> Check:
 def _elements(check_element: Check) -> Check:
     def check(value: Any) -> Any:
         if type(value) is not tuple:
-            raise WireError(f"{_name(value)} where an array belongs")
+            raise WireError(f"{describe(value)} where an array belongs")
         return tuple([check_element(element) for element in value])
 
     return check
@@ -107,7 +107,7 @@ def _slow(make: Callable[[list[Any]], Any], parts: tuple[Any, ...], name: str) -
 
     def check(value: Any) -> Any:
         if type(value) is not tuple or len(value) != len(checks):
-            raise WireError(f"{_name(value)} where {name} of {len(checks)} fields belongs")
+            raise WireError(f"{describe(value)} where {name} of {len(checks)} fields belongs")
         return make([check_field(field) for check_field, field in zip(checks, value, strict=True)])
 
     return check
@@ -160,7 +160,7 @@ def _lowest_of(positions: list[int]) -> Callable[[Any], int]:
     return pick if len(positions) == 1 else lambda value: min(pick(value))
 
 
-def _name(value: Any) -> str:
+def describe(value: Any) -> str:
     """Describe a foreign value in few bytes."""
     if type(value) is int:
         return str(value)
