@@ -13,9 +13,8 @@ from typing import Final, NamedTuple
 
 import orjson
 
-from raftdoc.document.json_fault import TooDeep
 from raftdoc.document.key import encode_key
-from raftdoc.document.strict_json import is_too_deep, parse_json
+from raftdoc.document.strict_json import TooDeep, is_too_deep, parse_json
 from raftdoc.document.tagged import check_tagged, tag_of
 from raftdoc.document.value import DocumentId, JsonValue
 from raftdoc.errors import InvalidDocument, InvalidId, InvalidName, TooLarge

@@ -1,7 +1,4 @@
-"""Finds where a JSON text is refused for more than its grammar, token by token.
-
-It is run on texts that the decoder stopped at, or that hold escaped surrogates; it builds no values.
-"""
+"""What is wrong with JSON that the grammar allows, and where the first such fault of a text stands."""
 
 from __future__ import annotations
 
@@ -9,37 +6,54 @@ import json
 import re
 from typing import Final
 
-from raftdoc.errors import MalformedJson
 from raftdoc.limits import DOCUMENT_DEPTH_MAX, INTEGER_MAX, INTEGER_MIN
 
 _TOKEN = re.compile(r"""[ \t\n\r]*+(?:("(?:[^"\\]++|\\.)*+")|([{\[])|([}\]])|([,:])|([-0-9a-zA-Z.+]++))""", re.DOTALL)
 _INTEGER = re.compile(r"-?[0-9]+")
+_INTEGER_LENGTH_MAX: Final = 20
+_INFINITIES: Final = (float("inf"), float("-inf"))
 _REFUSED_WORDS: Final = {"NaN", "Infinity", "-Infinity"}
 _SHOWN_MAX: Final = 60
-_TOO_DEEP: Final = f"more than {DOCUMENT_DEPTH_MAX} levels"
 
 
-class TooDeep(MalformedJson):
-    """JSON, but with more levels than are accepted."""
+def integer_problem(text: str) -> str | None:
+    """Return what is wrong with an integer token, None if nothing is."""
+    # The length first: int() of a million digits takes minutes.
+    if len(text) > _INTEGER_LENGTH_MAX or not INTEGER_MIN <= int(text) <= INTEGER_MAX:
+        return f"the integer {_shown(text)} is outside the range of 64 bits"
+    return None
 
 
-def find_fault(text: str) -> MalformedJson | None:
-    """Return the first fault of a text whose grammar is right up to that fault; None if there is none."""
-    # One set of names per open object, None per open array; the name that is expected next or not.
+def number_problem(text: str) -> str | None:
+    """Return what is wrong with a number token that is no integer, None if nothing is."""
+    return f"the number {_shown(text)} is outside the range of a double" if float(text) in _INFINITIES else None
+
+
+def name_problem(token: str) -> str:
+    """Return what is wrong with a name that an object has already."""
+    return f"the name {_shown(token)} stands twice in one object"
+
+
+def find_fault(text: str, search_max: int) -> str | None:
+    """Return the first fault with its line and column, None if the first search_max characters have none.
+
+    The grammar has to be right up to the fault.
+    """
+    # One set of names per open object, None per open array; and whether a name is expected next.
     open_names: list[set[str] | None] = []
     is_name_next = False
-    for match in _TOKEN.finditer(text):
+    match = _TOKEN.match(text, 0, search_max)
+    while match is not None:
         string, opening, closing, separator, word = match.groups()
         problem = None
         if string is not None:
-            names = open_names[-1] if open_names else None
-            problem = _string_problem(string, names if is_name_next else None)
+            problem = _string_problem(string, open_names[-1] if is_name_next else None)
             is_name_next = False
         elif opening is not None:
             open_names.append(set() if opening == "{" else None)
             is_name_next = opening == "{"
             if len(open_names) > DOCUMENT_DEPTH_MAX:
-                problem = _TOO_DEEP
+                problem = f"more than {DOCUMENT_DEPTH_MAX} levels"
         elif closing is not None:
             open_names.pop()
             is_name_next = False
@@ -49,22 +63,23 @@ def find_fault(text: str) -> MalformedJson | None:
             problem = _word_problem(word)
         if problem is not None:
             return _at(text, match.start(match.lastindex or 0), problem)
+        match = _TOKEN.match(text, match.end(), search_max)
     return None
 
 
-def _string_problem(string: str, names: set[str] | None) -> str | None:
-    """Check a string token, and that it is new among names if it is a name."""
-    value = string[1:-1]
+def _string_problem(token: str, names: set[str] | None) -> str | None:
+    """Check a string, and that it is new among names if it is a name."""
+    value = token[1:-1]
     if "\\" in value:
-        value = json.loads(string)
+        value = json.loads(token)
         try:
             value.encode()
         except UnicodeEncodeError:
-            return f"a lone surrogate in {_shown(string)}"
+            return f"a lone surrogate in {_shown(token)}"
     if names is None:
         return None
     if value in names:
-        return f"the name {_shown(string)} stands twice in one object"
+        return name_problem(token)
     names.add(value)
     return None
 
@@ -73,20 +88,15 @@ def _word_problem(word: str) -> str | None:
     if word in _REFUSED_WORDS:
         return f"{word} is no JSON number"
     if _INTEGER.fullmatch(word):
-        if len(word) > 20 or not INTEGER_MIN <= int(word) <= INTEGER_MAX:
-            return f"the integer {_shown(word)} is outside the range of 64 bits"
-        return None
-    if word[0] in "-0123456789" and float(word) in (float("inf"), float("-inf")):
-        return f"the number {_shown(word)} is outside the range of a double"
-    return None
+        return integer_problem(word)
+    return number_problem(word) if word[0] in "-0123456789" else None
 
 
 def _shown(token: str) -> str:
     return token if len(token) <= _SHOWN_MAX else f"{token[:_SHOWN_MAX]}..."
 
 
-def _at(text: str, position: int, problem: str) -> MalformedJson:
+def _at(text: str, position: int, problem: str) -> str:
     line = text.count("\n", 0, position) + 1
     column = position - text.rfind("\n", 0, position)
-    cls = TooDeep if problem is _TOO_DEEP else MalformedJson
-    return cls(f"line {line}, column {column}: {problem}")
+    return f"line {line}, column {column}: {problem}"

@@ -1,10 +1,11 @@
-"""JSON, strictly: what RFC 8259 leaves open is closed here, and every refusal names its place.
+"""JSON, strictly: what RFC 8259 leaves open is closed here, and a refusal names its place.
 
 Refused beside what is no JSON: duplicate names, NaN and infinities (also by overflow), integers outside
 int64, bytes that are not UTF-8, lone surrogates, more than DOCUMENT_DEPTH_MAX levels.
 
 The standard decoder does the work with hooks that stop at what it would let pass; where it was, a hook does
-not know, so the place of the fault is then looked for (`json_fault`).
+not know, so the place is then looked for token by token (`json_fault`). That is slow, hence only in the first
+PLACE_SEARCH_MAX characters: a fault further on is named by its value alone.
 """
 
 from __future__ import annotations
@@ -12,17 +13,24 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
-from raftdoc.document.json_fault import find_fault
+import orjson
+
+from raftdoc.document.json_fault import find_fault, integer_problem, name_problem, number_problem
 from raftdoc.document.value import JsonValue
 from raftdoc.errors import MalformedJson
-from raftdoc.limits import DOCUMENT_DEPTH_MAX, INTEGER_MAX, INTEGER_MIN
+from raftdoc.limits import DOCUMENT_DEPTH_MAX
 
-_INFINITIES: Final = (float("inf"), float("-inf"))
-_INTEGER_LENGTH_MAX: Final = 20
+PLACE_SEARCH_MAX: Final = 64 * 1024
+_INTEGER_LENGTH_FREE: Final = 18
+"""Of an integer that is within int64 whatever its digits."""
+
+
+class TooDeep(MalformedJson):
+    """JSON, but with more levels than are accepted."""
 
 
 class _Refused(Exception):
-    """A hook met something that is JSON but not accepted."""
+    """A hook met something that is JSON but not accepted; the argument says what."""
 
 
 def parse_json(body: bytes) -> JsonValue:
@@ -37,11 +45,15 @@ def parse_json(body: bytes) -> JsonValue:
         value: JsonValue = _DECODER.decode(text)
     except json.JSONDecodeError as error:
         raise MalformedJson(f"line {error.lineno}, column {error.colno}: {error.msg}") from None
-    except (_Refused, RecursionError):
-        raise _fault(text) from None
-    # A surrogate can only come from an escape; whether it stands alone is seen token by token.
-    if "\\ud" in text or "\\uD" in text or is_too_deep(value, body):
-        _refuse_faults(text)
+    except _Refused as refused:
+        raise MalformedJson(_with_place(text, str(refused))) from None
+    except RecursionError:
+        raise MalformedJson(_with_place(text, f"more than {DOCUMENT_DEPTH_MAX} levels")) from None
+    if is_too_deep(value, body):
+        raise TooDeep(_with_place(text, f"more than {DOCUMENT_DEPTH_MAX} levels"))
+    # Only an escape can bring a surrogate.
+    if ("\\ud" in text or "\\uD" in text) and _has_lone_surrogate(value):
+        raise MalformedJson(_with_place(text, "a lone surrogate in a string"))
     return value
 
 
@@ -73,42 +85,47 @@ def _decode(body: bytes) -> str:
         raise MalformedJson(f"line {line}, column {column}: not UTF-8: {shown}") from None
 
 
-def _fault(text: str) -> MalformedJson:
-    fault = find_fault(text)
-    assert fault is not None, text[:200]
-    # Whether it is JSON at all is not known: what follows the fault was not looked at.
-    return MalformedJson(fault.detail)
+def _with_place(text: str, problem: str) -> str:
+    return find_fault(text, PLACE_SEARCH_MAX) or problem
 
 
-def _refuse_faults(text: str) -> None:
-    fault = find_fault(text)
-    if fault is not None:
-        raise fault
+def _has_lone_surrogate(value: JsonValue) -> bool:
+    try:
+        orjson.dumps(value)
+    except orjson.JSONEncodeError:
+        return True
+    return False
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     value = dict(pairs)
     if len(value) != len(pairs):
-        raise _Refused
+        names: set[str] = set()
+        for name, _ in pairs:
+            if name in names:
+                raise _Refused(name_problem(json.dumps(name, ensure_ascii=False)))
+            names.add(name)
     return value
 
 
 def _integer(text: str) -> int:
-    # The length first: int() of a million digits takes minutes.
-    if len(text) > _INTEGER_LENGTH_MAX or not INTEGER_MIN <= (value := int(text)) <= INTEGER_MAX:
-        raise _Refused
-    return value
+    if len(text) <= _INTEGER_LENGTH_FREE:
+        return int(text)
+    problem = integer_problem(text)
+    if problem is not None:
+        raise _Refused(problem)
+    return int(text)
 
 
 def _float(text: str) -> float:
-    value = float(text)
-    if value in _INFINITIES:
-        raise _Refused
-    return value
+    problem = number_problem(text)
+    if problem is not None:
+        raise _Refused(problem)
+    return float(text)
 
 
 def _constant(text: str) -> float:
-    raise _Refused
+    raise _Refused(f"{text} is no JSON number")
 
 
 _DECODER: Final = json.JSONDecoder(

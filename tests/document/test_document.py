@@ -6,7 +6,7 @@ import json
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from raftdoc.document import check_id, compare, id_key, parse_document, parse_id, parse_json, parse_name, with_id
@@ -121,6 +121,63 @@ def test_refused_json_names_its_place(body, place):
         parse_json(body)
 
 
+raw_numbers = st.sampled_from(
+    [
+        *("1", "-0", "1.0", "0.10", "1e5", "1e16", "1e400", "9223372036854775807", "9223372036854775808"),
+        *("18446744073709551615", "18446744073709551616", "1.8446744073709552e19", "1.8446744073709552e+19"),
+    ]
+)
+raw_names = st.sampled_from(['"a"', '"b"', '"\\u0061"', '"\\ud800"', '"\\ud83d\\ude00"', '"é"'])
+raw_values = st.recursive(
+    raw_numbers | raw_names,
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3).map(lambda parts: f"[{','.join(parts)}]"),
+        st.lists(st.tuples(raw_names, inner), max_size=3).map(
+            lambda pairs: "{" + ",".join(f"{name}:{value}" for name, value in pairs) + "}"
+        ),
+    ),
+    max_leaves=8,
+)
+
+
+@pytest.mark.parametrize(
+    ("fault", "problem"),
+    [
+        (b'"k":{"b":1,"b":2}', 'the name "b" stands twice in one object'),
+        (b'"k":18446744073709551616', "the integer 18446744073709551616 is outside the range of 64 bits"),
+        (b'"k":-1e999', "the number -1e999 is outside the range of a double"),
+        (b'"k":NaN', "NaN is no JSON number"),
+        (b'"k":"\\ud800"', "a lone surrogate in a string"),
+    ],
+)
+def test_fault_far_behind_in_a_large_text_is_named_by_its_value(fault, problem):
+    body = b'{"a":[' + b'"NaN",' * 50_000 + b"1]," + fault + b"}"
+    with pytest.raises(MalformedJson) as caught:
+        parse_json(body)
+    assert caught.value.detail == problem
+
+
+def test_large_text_that_is_too_deep_far_behind_is_no_document():
+    body = b'{"a":[' + b'"x",' * 50_000 + _nested(100) + b"]}"
+    with pytest.raises(InvalidDocument, match=r"^more than 100 levels"):
+        parse_document(body)
+
+
+def _attempt(parse):
+    """Return what parse returns, or the text of its refusal."""
+    try:
+        return parse()
+    except MalformedJson as refusal:
+        return refusal.detail
+
+
+@settings(max_examples=500)
+@given(raw_values, st.sampled_from(["", " "]))
+def test_fast_path_accepts_what_the_strict_parser_accepts(value, space):
+    body = f'{{"x":{space}{value}}}'.encode()
+    assert _attempt(lambda: parse_document(body).normal) == _attempt(lambda: orjson.dumps(parse_json(body)))
+
+
 def test_escaped_pairs_are_no_lone_surrogates():
     assert parse_document(b'{"a":"\\ud83d\\ude00 \\\\ud800"}').normal == '{"a":"😀 \\\\ud800"}'.encode()
 
@@ -152,8 +209,11 @@ def test_a_hundred_levels_are_allowed_and_no_more():
 
 
 def test_very_deep_nesting_is_refused_with_its_place():
-    with pytest.raises(MalformedJson, match=r"line 1, column \d+: more than 100 levels"):
-        parse_document(_nested(100_000))
+    for levels in (300, 900, 2_000, 100_000):
+        with pytest.raises((InvalidDocument, MalformedJson), match="line 1, column 501: more than 100 levels"):
+            parse_document(_nested(levels))
+        with pytest.raises(MalformedJson, match="line 1, column 501: more than 100 levels"):
+            parse_json(_nested(levels))
 
 
 def test_many_brackets_side_by_side_are_not_depth():

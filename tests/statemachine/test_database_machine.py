@@ -290,6 +290,20 @@ def test_entry_that_holds_no_commands_stops_the_machine(payload):
         machine.apply([Entry(Index(1), Term(1), EntryKind.COMMANDS, 1_000, payload)])
 
 
+def test_entry_of_an_unknown_kind_stops_the_machine():
+    with pytest.raises(FormatTooNew, match="kind 9"):
+        Runner().machine.apply([Entry(Index(1), Term(1), 9, 1_000, b"")])
+
+
+def test_unreadable_document_stops_the_reader():
+    runner = Runner()
+    runner.one(commands.put("c", "a", document("a", 1)))
+    for damaged in (b"short", bytes(16) + b"\x02{}"):
+        runner.engine.write({KEYS.document(1, id_key("a")): damaged})
+        with pytest.raises(StateCorrupt):
+            runner.machine.get("c", id_key("a"))
+
+
 def test_gap_in_the_entries_is_a_bug():
     with pytest.raises(AssertionError):
         Runner().machine.apply([entry(2, [])])

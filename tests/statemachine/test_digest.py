@@ -118,6 +118,13 @@ def test_unreadable_descriptor_stops_the_machine_when_it_loads(descriptor):
         DatabaseMachine(runner.engine, KEYS)
 
 
+def test_unreadable_counter_stops_the_machine_when_it_loads():
+    runner = _populated()
+    runner.engine.write({KEYS.meta("next_collection"): b"x"})
+    with pytest.raises(StateCorrupt, match="next_collection"):
+        DatabaseMachine(runner.engine, KEYS)
+
+
 def test_state_of_a_newer_feature_level_is_not_opened():
     engine = MemoryEngine()
     engine.write({KEYS.meta("state"): encode_progress(Progress(feature_level=commands.FEATURE_LEVEL + 1))})
