@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from time import perf_counter_ns
+from typing import cast
 
 NO_BODY = (204, 304)
 
@@ -35,8 +36,8 @@ class LoadConnection(asyncio.Protocol):
         """Whether a request is under way."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport), transport
-        self._transport = transport
+        # uvloop's transports are that, but no subclass of it.
+        self._transport = cast("asyncio.Transport", transport)
         self._send()
 
     def _send(self) -> None:

@@ -24,6 +24,8 @@ RECONNECT_S = 0.05
 REFUSED_PAUSE_S = 0.01
 """After an answer of 429 or 5xx: a client that hammers a node that says "not now" measures nothing."""
 LAST_ANSWERS_TIMEOUT_S = 5.0
+TIMER_ERROR_S = 0.02
+"""A timer may fire this much early."""
 CANNOT_CONNECT = "cannot connect"
 CONNECTION_LOST = "connection lost"
 _GOOD = {"put": (200, 201), "get": (200,), "mixed": (200, 201), "bulk": (200,)}
@@ -72,7 +74,7 @@ class LoadRun:
 
     async def _count_seconds(self, started: float) -> None:
         second, errors_before = 0, 0
-        while (left_s := started + self._plan.seconds - time.perf_counter()) > 0:
+        while (left_s := started + self._plan.seconds - time.perf_counter()) > TIMER_ERROR_S:
             await asyncio.sleep(min(left_s, started + second + 1 - time.perf_counter()))
             second += 1
             spent, self._second = self._second, Histogram()
