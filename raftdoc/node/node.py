@@ -180,13 +180,14 @@ class Node:
         """
         if replica.reads.waiting_count >= READ_QUEUE_MAX:
             raise OverBudget("too many reads wait for confirmation", retry_after_ms=200)
-        future: asyncio.Future[None] = self._loop.create_future()
-        waiter = ReadWaiter(future, deadline_ns)
+        # Safety: the commit index is taken before the lease is looked at. A pause between the two then only
+        # makes the lease fail; the other way round it would let an old commit index pass.
+        commit_index = replica.core.commit_index
         if replica.core.lease_valid(self._now_ns()):
-            replica.reads.wait_applied(replica.core.commit_index, waiter)
-        else:
-            replica.reads.ask(waiter)
-            self.touch(replica)
+            return self.wait_applied(replica, commit_index, deadline_ns)
+        future: asyncio.Future[None] = self._loop.create_future()
+        replica.reads.ask(ReadWaiter(future, deadline_ns))
+        self.touch(replica)
         return future
 
     def wait_applied(self, replica: Replica, index: Index, deadline_ns: int) -> asyncio.Future[None]:

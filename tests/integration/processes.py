@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+from multidict import CIMultiDictProxy
 
 READY_TIMEOUT_S = 30.0
 
@@ -102,7 +103,18 @@ class Cluster:
         for node in ids:
             http_port, peer_port = ports[node]
             data = directory / node
-            arguments = ["--node", node, "--cluster-id", "test", "--data", str(data), "--peers", peers]
+            arguments = [
+                "--node",
+                node,
+                "--cluster-id",
+                "test",
+                "--secret",
+                "of the tests",
+                "--data",
+                str(data),
+                "--peers",
+                peers,
+            ]
             arguments += ["--http", f"127.0.0.1:{http_port}", "--peer", f"127.0.0.1:{peer_port}", *(extra or [])]
             nodes.append(NodeProcess(node, http_port, peer_port, data, arguments))
         return cls(nodes)
@@ -111,7 +123,11 @@ class Cluster:
         self.session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30))
         for node in self.nodes:
             node.start()
-        await self.ready()
+        try:
+            await self.ready()
+        except BaseException:
+            await self.__aexit__()
+            raise
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -138,13 +154,13 @@ class Cluster:
 
     async def request(
         self, node: NodeProcess, method: str, path: str, *, body: Any = None, headers: dict[str, str] | None = None
-    ) -> tuple[int, Any, dict[str, str]]:
+    ) -> tuple[int, Any, CIMultiDictProxy[str]]:
         """Return status, decoded body (None when empty) and headers."""
         data = None if body is None else json.dumps(body).encode()
         all_headers = {"Content-Type": "application/json", **(headers or {})} if data is not None else headers
         async with self.session.request(method, node.url + path, data=data, headers=all_headers) as answer:
             text = await answer.read()
-            return answer.status, json.loads(text) if text else None, dict(answer.headers)
+            return answer.status, json.loads(text) if text else None, answer.headers
 
     async def create_database(self, name: str) -> None:
         status, answer, _ = await self.request(self.nodes[0], "PUT", f"/v1/dbs/{name}", body={})
