@@ -19,43 +19,44 @@ DATES_KEPT: Final = 4096
 
 
 @lru_cache(maxsize=DATES_KEPT)
-def http_date(time_s: int) -> bytes:
+def http_date(time_s: int) -> str:
     """Return seconds since 1970 as in `Date` and `Last-Modified`."""
-    return formatdate(time_s, usegmt=True).encode()
+    return formatdate(time_s, usegmt=True)
 
 
-def json_response(value: Mapping[str, Any], status: int = 200, fields: bytes = b"") -> Response:
+def json_response(value: Mapping[str, Any], status: int = 200, fields: str = "") -> Response:
     return Response(status, JSON + fields, orjson.dumps(value))
 
 
-def state_fields(request: Request) -> bytes:
+def state_fields(request: Request) -> str:
     """Return the header lines that say which state answered: token, leader, staleness."""
     indexes = request.indexes
     if not indexes:
-        return b""
+        return ""
     if len(indexes) == 1:
-        fields = b"Raftdoc-Index: %d:%d\r\n" % indexes[0]
+        ((group, index),) = indexes
+        fields = f"Raftdoc-Index: {group}:{index}\r\n"
         if request.leader is not None:
-            fields += b"Raftdoc-Leader: %b\r\n" % request.leader.encode()
+            fields += f"Raftdoc-Leader: {request.leader}\r\n"
     else:
-        fields = b"Raftdoc-Index: %b\r\n" % b",".join(b"%d:%d" % pair for pair in indexes)
+        fields = "Raftdoc-Index: " + ",".join(f"{group}:{index}" for group, index in indexes) + "\r\n"
     if request.staleness_ms is not None:
-        fields += b"Raftdoc-Staleness: %dms\r\n" % request.staleness_ms
+        fields += f"Raftdoc-Staleness: {request.staleness_ms}ms\r\n"
     return fields
 
 
-def replay_fields(call: Call, outcome: Outcome, retention_ms: int) -> bytes:
+def replay_fields(call: Call, outcome: Outcome, retention_ms: int) -> str:
     """Return the header lines about the idempotency key of a write that was decided."""
     if call.request.idempotency is None:
-        return b""
-    fields = b""
+        return ""
+    fields = ""
     if outcome.time_ms:
-        fields = b"Idempotency-Expires: %b\r\n" % http_date((outcome.time_ms + retention_ms) // 1000)
-    return fields + b"Idempotency-Replayed: true\r\n" if outcome.replayed else fields
+        fields = f"Idempotency-Expires: {http_date((outcome.time_ms + retention_ms) // 1000)}\r\n"
+    return fields + "Idempotency-Replayed: true\r\n" if outcome.replayed else fields
 
 
-def location(path: str, id: DocumentId) -> bytes:
+def location(path: str, id: DocumentId) -> str:
     """Return the header line that says where a document is, below the path of its collection's documents."""
     if isinstance(id, str):
-        return b"Location: %b/%b\r\n" % (path.encode(), quote(id, safe="").encode())
-    return b"Location: %b/%b?id_type=json\r\n" % (path.encode(), quote(orjson.dumps(id), safe="").encode())
+        return f"Location: {path}/{quote(id, safe='')}\r\n"
+    return f"Location: {path}/{quote(orjson.dumps(id), safe='')}?id_type=json\r\n"

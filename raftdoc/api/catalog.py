@@ -85,7 +85,7 @@ def _key(text: str) -> str:
 
 def _put(call: Call, shown: dict[str, Any], *, is_new: bool) -> Response:
     if is_new:
-        return json_response(shown, 201, b"Location: %b\r\n" % call.path.encode())
+        return json_response(shown, 201, f"Location: {call.path}\r\n")
     return json_response(shown)
 
 

@@ -65,7 +65,7 @@ def livez(call: Call) -> Response:
 
 def show_metrics(exposition: Callable[[], str]) -> Callable[[Call], Response]:
     """Return the handler of /metrics."""
-    fields = b"Content-Type: %b\r\n" % CONTENT_TYPE.encode()
+    fields = f"Content-Type: {CONTENT_TYPE}\r\n"
 
     def metrics(call: Call) -> Response:
         return Response(200, fields, exposition().encode())

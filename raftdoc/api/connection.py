@@ -226,30 +226,30 @@ class Connection(asyncio.Protocol):
 
     # What the dispatcher calls ----------------------------------------------------------------------
 
-    def respond(self, call: Call, status: int, fields: bytes, body: bytes) -> None:
+    def respond(self, call: Call, status: int, fields: str, body: bytes) -> None:
         transport = self._transport
         if transport is None:
             return
         message = call.message
         is_last = self._is_last(call)
         if is_last:
-            fields += b"Connection: close\r\n"
+            fields += "Connection: close\r\n"
         elif message.version == HttpVersion10:
-            fields += b"Connection: keep-alive\r\n"
+            fields += "Connection: keep-alive\r\n"
         if status not in WITHOUT_BODY:
-            fields += b"Content-Length: %d\r\n" % len(body)
+            fields += f"Content-Length: {len(body)}\r\n"
         if message.method == "HEAD":
             body = b""
-        transport.write(b"%b%b\r\n%b" % (self._host.heads.of(status), fields, body))
+        transport.write(f"{self._host.heads.of(status)}{fields}\r\n".encode() + body)
         self._answered(is_last)
 
-    async def stream(self, call: Call, status: int, fields: bytes, pieces: AsyncIterator[bytes]) -> None:
+    async def stream(self, call: Call, status: int, fields: str, pieces: AsyncIterator[bytes]) -> None:
         """Send the answer piece by piece, no faster than the client reads. Ends early when the client is gone."""
         is_chunked = call.message.version != HttpVersion10
         is_last = self._is_last(call) or not is_chunked
-        head = self._host.heads.of(status) + fields
-        head += b"Transfer-Encoding: chunked\r\n" if is_chunked else b""
-        head += b"Connection: close\r\n\r\n" if is_last else b"\r\n"
+        fields += "Transfer-Encoding: chunked\r\n" if is_chunked else ""
+        fields += "Connection: close\r\n" if is_last else ""
+        head = f"{self._host.heads.of(status)}{fields}\r\n".encode()
         if call.message.method != "HEAD":
             async for piece in pieces:
                 if self._transport is None:

@@ -6,6 +6,7 @@ A call is answered at once where its handler answers at once, without a task and
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
@@ -69,7 +70,7 @@ class Dispatcher:
         self._timeout_ns = settings.request_timeout_ms * NS_PER_MS
         self._body_bytes_max = settings.document_bytes_max
         self._waiting: set[asyncio.Future[Any]] = set()
-        self._id_prefix = id_prefix.encode()
+        self._id_prefix = id_prefix
         self._id_count = 0
 
     def cancel(self) -> None:
@@ -83,7 +84,11 @@ class Dispatcher:
         """Answer a request on its channel: exactly once, now or later."""
         now_ns = self._now_ns()
         call = Call(message, payload, channel, now_ns, Request(now_ns + self._timeout_ns))
-        self._answer(call, self._attempt(call, self._begin, call))
+        answer = self._attempt(call, self._check)
+        if type(answer) is Response:
+            self._respond(call, answer)
+        else:
+            self._answer(call, answer)
 
     def refuse(self, message: RawRequestMessage, channel: Channel, error: RaftdocError) -> None:
         """Answer what is no request at all."""
@@ -110,14 +115,11 @@ class Dispatcher:
             # Only the end of the server cancels: what became of the request is not known here.
             call.channel.abort()
             return
-        self._answer(call, self._attempt(call, lambda: finish(call, future.result())))
+        self._answer(call, self._attempt(call, lambda call: finish(call, future.result())))
 
     def _respond(self, call: Call, reply: Reply) -> None:
-        if not call.request_id:
-            self._id_count += 1
-            call.request_id = b"%b-%x" % (self._id_prefix, self._id_count)
         status, fields, content = reply
-        fields = b"%b%bX-Request-Id: %b\r\n" % (fields, state_fields(call.request), call.request_id)
+        fields = f"{fields}{state_fields(call.request)}X-Request-Id: {call.request_id or self._name(call)}\r\n"
         self._metrics.answered(call.resource, status, self._now_ns() - call.started_ns)
         if isinstance(content, bytes):
             call.channel.respond(call, status, fields, content)
@@ -125,6 +127,12 @@ class Dispatcher:
         task = asyncio.ensure_future(call.channel.stream(call, status, fields, content))
         self._waiting.add(task)
         task.add_done_callback(partial(self._streamed, call))
+
+    def _name(self, call: Call) -> str:
+        """Give a call an id that no other of this node has."""
+        self._id_count += 1
+        call.request_id = name = f"{self._id_prefix}-{self._id_count:x}"
+        return name
 
     def _streamed(self, call: Call, task: asyncio.Task[None]) -> None:
         self._waiting.discard(task)
@@ -137,21 +145,13 @@ class Dispatcher:
 
     # Checks ---------------------------------------------------------------------------------------
 
-    def _begin(self, call: Call) -> Answer:
-        try:
-            return self._check(call)
-        except RaftdocError as error:
-            if call.payload.is_eof() or b"expect" in call.fields:
-                raise
-            return self._discard(call, error)
-
     def _check(self, call: Call) -> Answer:
         message = call.message
         call.target = message.path
         call.path, raw_query = split_target(message.path)
         call.fields = fields = read_fields(message.raw_headers)
         if fields:
-            call.request_id = request_id(fields) or b""
+            call.request_id = request_id(fields)
         resource, call.parameters = self._router.find(call.path)
         route = resource.routes.get(message.method)
         if route is None:
@@ -163,14 +163,12 @@ class Dispatcher:
         if fields:
             check_allowed(fields, route.fields, message.method)
             self._read_request(call)
-        body = route.body
-        if body is Body.NONE:
+        if route.is_bodiless:
             if fields or message.chunked:
                 self._check_no_body(call, route)
-            return route.handler(call)
-        if body is Body.DOCUMENTS:
-            return route.handler(call)
-        return self._with_body(call, route)
+        elif route.body is not Body.DOCUMENTS:
+            return self._with_body(call, route)
+        return route.handler(call)
 
     def _read_request(self, call: Call) -> None:
         """Take the deadline and the level of consistency from the header fields."""
@@ -227,41 +225,42 @@ class Dispatcher:
         return await answer
 
     async def _discard(self, call: Call, error: RaftdocError) -> Reply:
-        """Let the rest of a small refused body arrive, so that the connection can go on."""
+        """Answer with a problem, and let the rest of a small body arrive first, so that the connection can go on.
+
+        A client that waits for 100 or whose body is large or broken is answered at once, and its connection ends.
+        """
         length = call.fields.get(b"content-length")
-        if length is not None and int(length) <= self._body_bytes_max:
-            await discard(call, self._body_bytes_max, self._now_ns)
-        raise error
+        if length is not None and int(length) <= self._body_bytes_max and b"expect" not in call.fields:
+            with contextlib.suppress(RaftdocError):
+                await discard(call, self._body_bytes_max, self._now_ns)
+        return self._problem(call, error)
 
     @staticmethod
     def _other_method(call: Call, methods: tuple[str, ...]) -> Response:
         if call.message.method != "OPTIONS":
             raise MethodNotAllowed(call.message.method, methods)
-        return Response(204, b"Allow: %b\r\n" % ", ".join(methods).encode(), b"")
+        return Response(204, f"Allow: {', '.join(methods)}\r\n", b"")
 
     # The edge -------------------------------------------------------------------------------------
 
-    def _attempt(self, call: Call, act: Callable[..., Answer], *arguments: Any) -> Answer:
+    def _attempt(self, call: Call, act: Callable[[Call], Answer]) -> Answer:
         """Return what `act` answers, or the problem that it ran into."""
         try:
-            return act(*arguments)
+            return act(call)
         except Fatal as error:
             return self._bug(call, error)
         except RaftdocError as error:
-            return self._problem(call, error)
+            return self._problem(call, error) if call.payload.is_eof() else self._discard(call, error)
         except Exception as error:  # noqa: BLE001  # one of the three edges, see below
             # Whatever a handler stumbles over is logged and answered, never shown.
             return self._bug(call, error)
 
     def _problem(self, call: Call, error: RaftdocError) -> Response:
-        if not call.request_id:
-            self._id_count += 1
-            call.request_id = b"%b-%x" % (self._id_prefix, self._id_count)
-        response = problem_response(error, node=self._node, request_id=call.request_id)
+        response = problem_response(error, node=self._node, request_id=call.request_id or self._name(call))
         if response.status in LOGGED_STATUSES:
             log.info(
                 "request refused request_id=%s status=%d code=%s method=%s target=%s detail=%s",
-                call.request_id.decode(),
+                call.request_id,
                 response.status,
                 error.code,
                 call.message.method,
@@ -275,7 +274,7 @@ class Dispatcher:
         outcome: OutcomeKind = "unknown" if call.is_write else "not_applied"
         detail = "an internal error; the log of this node has more under this request id"
         response = self._problem(call, RaftdocError(detail, outcome=outcome))
-        log.error("request failed request_id=%s operation=%s", call.request_id.decode(), call.resource, exc_info=error)
+        log.error("request failed request_id=%s operation=%s", call.request_id, call.resource, exc_info=error)
         if isinstance(error, AssertionError | Fatal):
             self._on_fatal(error)
         return response

@@ -62,8 +62,8 @@ class Documents:
         return Response(200, JSON + self._tag(revision, time_ms), body)
 
     @staticmethod
-    def _tag(revision: int, time_ms: int) -> bytes:
-        return b'ETag: "%x"\r\nLast-Modified: %b\r\n' % (revision, http_date(time_ms // 1000))
+    def _tag(revision: int, time_ms: int) -> str:
+        return f'ETag: "{revision:x}"\r\nLast-Modified: {http_date(time_ms // 1000)}\r\n'
 
     def put(self, call: Call) -> Later:
         database, collection, _ = call.parameters
@@ -89,7 +89,7 @@ class Documents:
         status = 200
         if outcome.created:
             status = 201
-            fields += b"Location: %b\r\n" % call.target.encode()
+            fields += f"Location: {call.target}\r\n"
         return written(status, document_id(call), outcome.revision, fields)
 
     def delete(self, call: Call) -> Later:
@@ -107,12 +107,12 @@ class Documents:
         return Response(204, replay_fields(call, outcome, self._retention_ms), b"")
 
 
-def written(status: int, id: DocumentId, revision: int, fields: bytes) -> Response:
+def written(status: int, id: DocumentId, revision: int, fields: str) -> Response:
     """Return the answer to a write of one document: its id and its entity tag, ready to be sent as If-Match."""
     body = b'{"_id":%b,"etag":"\\"%x\\""}' % (orjson.dumps(id), revision)
-    return Response(status, JSON + b'ETag: "%x"\r\n' % revision + fields, body)
+    return Response(status, f'{JSON}ETag: "{revision:x}"\r\n{fields}', body)
 
 
-def created(call: Call, id: DocumentId, revision: int, fields: bytes) -> Response:
+def created(call: Call, id: DocumentId, revision: int, fields: str) -> Response:
     """Return the answer to a POST that created one document."""
     return written(201, id, revision, fields + location(call.path, id))

@@ -35,7 +35,7 @@ STATUS: Final[dict[type[RaftdocError], int]] = {
 }
 """A class that is not here has the status of the nearest above it that is."""
 
-PROBLEM_JSON: Final = b"Content-Type: application/problem+json\r\n"
+PROBLEM_JSON: Final = "Content-Type: application/problem+json\r\n"
 RETRY_AFTER_MS: Final = 1000
 RETRIED_STATUSES: Final = frozenset({429, 503, 507})
 
@@ -100,19 +100,19 @@ def _data(error: RaftdocError) -> dict[str, Any]:
     return {}
 
 
-def problem_response(error: RaftdocError, *, node: NodeId, request_id: bytes) -> Response:
+def problem_response(error: RaftdocError, *, node: NodeId, request_id: str) -> Response:
     """Return the whole answer for an error."""
-    body = describe(error) | {"node": node, "request_id": request_id.decode()}
+    body = describe(error) | {"node": node, "request_id": request_id}
     return Response(body["status"], _fields(error), orjson.dumps(body))
 
 
-def _fields(error: RaftdocError) -> bytes:
+def _fields(error: RaftdocError) -> str:
     fields = PROBLEM_JSON
     if isinstance(error, errors.MethodNotAllowed):
-        fields += b"Allow: %b\r\n" % ", ".join(error.allowed).encode()
+        fields += f"Allow: {', '.join(error.allowed)}\r\n"
     if error.replayed:
-        fields += b"Idempotency-Replayed: true\r\n"
+        fields += "Idempotency-Replayed: true\r\n"
     if status_of(type(error)) in RETRIED_STATUSES:
         wait_ms = error.retry_after_ms if isinstance(error, errors.Unavailable) else RETRY_AFTER_MS
-        fields += b"Retry-After: %d\r\n" % max(1, -(-wait_ms // 1000))
+        fields += f"Retry-After: {max(1, -(-wait_ms // 1000))}\r\n"
     return fields

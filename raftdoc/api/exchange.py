@@ -12,8 +12,8 @@ from aiohttp.streams import StreamReader
 from raftdoc.api.request_fields import Fields
 from raftdoc.database.requests import Request
 
-JSON = b"Content-Type: application/json\r\n"
-NDJSON = b"Content-Type: application/x-ndjson\r\n"
+JSON = "Content-Type: application/json\r\n"
+NDJSON = "Content-Type: application/x-ndjson\r\n"
 
 
 NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
@@ -23,7 +23,7 @@ class Response(NamedTuple):
     """An answer that is whole. `fields` are header lines, each with its line end; the length is added later."""
 
     status: int
-    fields: bytes
+    fields: str
     body: bytes
 
 
@@ -31,7 +31,7 @@ class Streamed(NamedTuple):
     """An answer that is written piece by piece. The pieces end early only by an exception."""
 
     status: int
-    fields: bytes
+    fields: str
     pieces: AsyncIterator[bytes]
 
 
@@ -51,10 +51,10 @@ Handler: TypeAlias = "Callable[[Call], Reply | Later | Awaitable[Reply]]"
 class Channel(Protocol):
     """The connection that a call came on."""
 
-    def respond(self, call: Call, status: int, fields: bytes, body: bytes) -> None:
+    def respond(self, call: Call, status: int, fields: str, body: bytes) -> None:
         """Send the answer. Exactly once for each call either this, `stream` or `abort` is called."""
 
-    async def stream(self, call: Call, status: int, fields: bytes, pieces: AsyncIterator[bytes]) -> None:
+    async def stream(self, call: Call, status: int, fields: str, pieces: AsyncIterator[bytes]) -> None:
         """Send the answer piece by piece."""
 
     def write_continue(self) -> None:
@@ -92,7 +92,7 @@ class Call:
         self.channel = channel
         self.started_ns = started_ns
         self.request = request
-        self.request_id = b""
+        self.request_id = ""
         self.target = ""
         """The request target in origin form, as sent, still percent-encoded."""
         self.path = ""

@@ -12,9 +12,9 @@ class Heads:
     """Status line, `Date` and `Raftdoc-Node`. Somebody has to call `set_time` every second."""
 
     def __init__(self, node: NodeId) -> None:
-        self._node = node.encode()
-        self._date = b""
-        self._heads: dict[int, bytes] = {}
+        self._node = node
+        self._date = ""
+        self._heads: dict[int, str] = {}
 
     def set_time(self, time_s: int) -> None:
         """Date the answers from now on. Seconds since 1970."""
@@ -23,15 +23,15 @@ class Heads:
             self._date = date
             self._heads.clear()
 
-    def of(self, status: int) -> bytes:
+    def of(self, status: int) -> str:
         """Return the lines for a status."""
         try:
             return self._heads[status]
         except KeyError:
             return self._make(status)
 
-    def _make(self, status: int) -> bytes:
-        phrase = HTTPStatus(status).phrase.encode()
-        head = b"HTTP/1.1 %d %b\r\nDate: %b\r\nRaftdoc-Node: %b\r\n" % (status, phrase, self._date, self._node)
+    def _make(self, status: int) -> str:
+        phrase = HTTPStatus(status).phrase
+        head = f"HTTP/1.1 {status} {phrase}\r\nDate: {self._date}\r\nRaftdoc-Node: {self._node}\r\n"
         self._heads[status] = head
         return head

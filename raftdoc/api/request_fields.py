@@ -122,10 +122,10 @@ def min_index(fields: Fields) -> tuple[tuple[GroupId, Index], ...]:
     return pairs
 
 
-def request_id(fields: Fields) -> bytes | None:
-    """Return the caller's X-Request-Id; one that cannot be passed on safely counts as none."""
+def request_id(fields: Fields) -> str:
+    """Return the caller's X-Request-Id; empty where there is none that can be passed on safely."""
     value = fields.get(b"x-request-id")
-    return value if value is not None and _REQUEST_ID.fullmatch(value) else None
+    return value.decode() if value is not None and _REQUEST_ID.fullmatch(value) else ""
 
 
 def idempotency_key(fields: Fields) -> str | None:

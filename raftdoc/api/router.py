@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Final
 from urllib.parse import unquote_to_bytes
 
 from raftdoc.api.exchange import NOTHING, Handler
@@ -16,13 +16,15 @@ _BAD_PERCENT: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _AUTHORITY: Final = re.compile(r"https?://[^/?#]*", re.IGNORECASE)
 
 
-class Route(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Route:
     """An operation with what is asked of it for every request, ready to be looked at."""
 
     id: str
     method: str
     handler: Handler
     is_write: bool
+    is_bodiless: bool
     body: Body
     fields: frozenset[bytes]
     query: frozenset[str]
@@ -103,6 +105,7 @@ def _route(operation: Operation, handler: Handler) -> Route:
         operation.method,
         handler,
         operation.access is Access.WRITE,
+        operation.body is Body.NONE,
         operation.body,
         operation.fields,
         frozenset(operation.query),
