@@ -155,10 +155,10 @@ def _dials_others(node: str, dial: Mapping[str, str]) -> str:
     return f"dial names this node itself: {node!r}" if node in dial else ""
 
 
-def _secret_where_several(peers: Mapping[str, str], secret: bytes, secret_file: Path | None) -> str:
-    if len(peers) == 1 or secret or secret_file:
+def _secret_beyond_loopback(peer: Address, secret: bytes, secret_file: Path | None) -> str:
+    if peer.is_loopback or secret or secret_file:
         return ""
-    return "secret_file is not set: nodes of a cluster of several have to prove that they belong to it"
+    return f"secret_file is not set: peer {peer} can be reached from other machines, which must prove that they may"
 
 
 def _one_secret(secret: bytes, secret_file: Path | None) -> str:
@@ -179,7 +179,7 @@ _RULES: tuple[tuple[tuple[str, ...], Callable[..., str]], ...] = (
     (("node", "peers"), _is_among_peers),
     (("peers",), _addresses_differ),
     (("node", "dial"), _dials_others),
-    (("peers", "secret", "secret_file"), _secret_where_several),
+    (("peer", "secret", "secret_file"), _secret_beyond_loopback),
     (("secret", "secret_file"), _one_secret),
 )
 

@@ -84,7 +84,7 @@ def test_secret_is_never_shown() -> None:
 @pytest.mark.parametrize("name", ["http", "peer"])
 @pytest.mark.parametrize("address", ["0.0.0.0:9000", "[::]:9000", "10.0.0.1:9000", "db1.example:9000"])
 def test_nothing_listens_beyond_loopback_unless_told_so(name: str, address: str) -> None:
-    peers = {"peers": "n1=10.0.0.1:9000"}
+    peers = {"peers": "n1=10.0.0.1:9000", "secret": "correct horse"}
     assert any("--insecure" in fault for fault in faults_of(**{name: address}, **peers))
     settings = settings_of(**{name: address}, **peers, insecure=True)
     assert str(getattr(settings, name)) == address
@@ -127,7 +127,7 @@ def test_members_are_a_text_a_list_or_a_table(peers: Any) -> None:
 
 def test_members_have_to_include_this_node_and_to_differ() -> None:
     assert any("peers must name this node too" in fault for fault in faults_of(node="n9", peers=THREE))
-    assert any("one address for two nodes" in fault for fault in faults_of(peers="n1=h:1,n2=h:1", secret="12345678"))
+    assert any("one address for two nodes" in fault for fault in faults_of(peers="n1=h:1,n2=h:1"))
     assert any("'n1' is there twice" in fault for fault in faults_of(peers="n1=h:1,n1=h:2"))
 
 
@@ -135,11 +135,17 @@ def test_a_node_cannot_be_reached_at_a_wildcard() -> None:
     assert any("others can reach" in fault for fault in faults_of(peer_advertise="0.0.0.0:7101"))
 
 
-def test_a_cluster_of_several_needs_a_secret() -> None:
-    assert faults_of(peers=THREE) == (
-        "secret_file is not set: nodes of a cluster of several have to prove that they belong to it",
+def test_listening_to_peers_beyond_loopback_needs_a_secret() -> None:
+    beyond = {"peer": "10.0.0.1:7101", "insecure": True}
+    assert faults_of(**beyond) == (
+        "secret_file is not set: peer 10.0.0.1:7101 can be reached from other machines, which must prove that they may",
     )
-    assert "both set" in faults_of(peers=THREE, secret="12345678", secret_file="/secret")[0]
+    assert settings_of(**beyond, secret="correct horse").secret == b"correct horse"
+    assert settings_of(peers=THREE).secret == b""
+
+
+def test_secret_is_given_once() -> None:
+    assert "both set" in faults_of(secret="12345678", secret_file="/secret")[0]
 
 
 def test_heartbeat_fits_the_election_timeout_three_times() -> None:
