@@ -1,7 +1,7 @@
 """What has to be put right in the catalog without anybody asking: who we are, and half-dropped databases.
 
 Every node sees that it is registered as it is now. The catalog's leader makes the cluster's first record, and
-finishes the drops that a dead node left half done.
+finishes the drops that a dead node left half done. The leader of a database removes what dropped collections left.
 """
 
 from __future__ import annotations
@@ -17,14 +17,17 @@ from raftdoc.errors import DeadlineExceeded, Fatal, OutcomeUnknown, Unavailable,
 from raftdoc.ids import CATALOG_GROUP, ClusterId
 from raftdoc.limits import NS_PER_MS
 from raftdoc.node.node import Node
+from raftdoc.node.replica import Replica
 from raftdoc.statemachine import commands
 from raftdoc.statemachine.catalog_machine import NodeRecord
+from raftdoc.statemachine.database_machine import DatabaseMachine
 
 log = logging.getLogger("raftdoc.database")
 
 ROUND_INTERVAL_S = 0.5
 STEP_TIMEOUT_MS = 5000
-CURSOR_KEY_BYTES = 32
+SWEEP_DOCUMENTS = 256
+SWEEPS_PER_ROUND = 100
 
 
 class Steward:
@@ -56,7 +59,7 @@ class Steward:
         replica = self._node.replicas[CATALOG_GROUP]
         machine = self._directory.catalog
         if replica.is_leader and not machine.cluster_id:
-            await self._write(commands.initialise(self._cluster_id, os.urandom(CURSOR_KEY_BYTES)))
+            await self._write(commands.initialise(self._cluster_id, os.urandom(commands.CURSOR_KEY_BYTES)))
         if machine.cluster_id and machine.nodes.get(self._me.id) != self._me:
             await self._register()
         self.is_registered = machine.nodes.get(self._me.id) == self._me
@@ -64,6 +67,17 @@ class Steward:
             for record in list(machine.databases.values()):
                 if record.state == "closing":
                     await self._catalog.finish_drop(record, self._deadline_ns())
+        for replica in list(self._node.replicas.values()):
+            if replica.is_leader and isinstance(replica.machine, DatabaseMachine):
+                await self._sweep(replica, replica.machine)
+
+    async def _sweep(self, replica: Replica, machine: DatabaseMachine) -> None:
+        """Remove documents of dropped collections through the log, a slice at a time, for some rounds."""
+        command = commands.sweep(SWEEP_DOCUMENTS)
+        for _ in range(SWEEPS_PER_ROUND):
+            if not machine.has_dropped_documents or not replica.is_leader:
+                return
+            await self._router.write(replica.group, command, self._deadline_ns(), has_key=True)
 
     async def _register(self) -> None:
         me = self._me

@@ -36,12 +36,12 @@ class Maintenance:
         self._on_fatal = on_fatal
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="maintenance")
         self._running: asyncio.Future[None] | None = None
-        self._flushed_bytes: int | float = 0
+        self._flushed_bytes = 0
 
     def tick(self) -> None:
         """Begin a flush when enough was applied since the last one."""
-        applied_bytes = self._node.metrics.applied_bytes.value
-        if self._running is None and applied_bytes - self._flushed_bytes >= FLUSH_APPLIED_BYTES:
+        applied_bytes = sum(replica.applied_bytes for replica in self._node.replicas.values())
+        if self._running is None and abs(applied_bytes - self._flushed_bytes) >= FLUSH_APPLIED_BYTES:
             self._flushed_bytes = applied_bytes
             self._running = asyncio.ensure_future(self._flush())
 

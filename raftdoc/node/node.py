@@ -16,6 +16,7 @@ No `await` stands between reading and writing replica state: the turn is the loc
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from random import Random
@@ -30,6 +31,7 @@ from raftdoc.limits import (
     PROPOSALS_WAITING_MAX,
     READ_QUEUE_MAX,
     UNCOMMITTED_BYTES_MAX_NODE,
+    WALL_CLOCK_SKEW_MS_MAX,
 )
 from raftdoc.node.clock import Clock
 from raftdoc.node.forwarding import Forwarding, Served
@@ -48,6 +50,8 @@ from raftdoc.statemachine.outcome import Outcome
 from raftdoc.storage.log.log import LogRecord, SharedLog, log_record
 from raftdoc.transport.transport import Transport
 from raftdoc.wire.messages import Forward, Forwarded, MatchedEverywhere, Ping, Pong
+
+log = logging.getLogger("raftdoc.node")
 
 EARLY_ITEMS_MAX = 1024
 """Messages for groups that this node has not created yet, kept until it does."""
@@ -84,6 +88,7 @@ class Node:
         self.metrics = metrics
         self.health = Health(clock, log)
         self.is_draining = False
+        self.is_wall_clock_skewed = False
         self._now_ns = clock.now_ns
         self._log = log
         self._persister: Persister | None = None
@@ -346,6 +351,7 @@ class Node:
         assert self._persister is not None
         verdict = self.health.check(now_ns, self._persister.oldest_submitted_ns())
         self._forwarding.sweep(now_ns)
+        is_skewed = self._is_wall_clock_skewed()
         for replica in self.replicas.values():
             core = replica.core
             if verdict.is_clock_suspect:
@@ -354,10 +360,21 @@ class Node:
                 core.on_disk_stalled(verdict.stall_changed, now_ns)
             if verdict.full_changed is not None:
                 core.on_disk_full(verdict.full_changed, now_ns)
-            core.tick(now_ns)
+            if not is_skewed or replica.is_leader:
+                core.tick(now_ns)
+            if is_skewed and replica.is_leader:
+                core.transfer(None, now_ns)
             replica.sweep(now_ns)
             if replica.is_busy or core.has_ready() or replica.reads.asking:
                 self._touched[replica.group] = replica
+
+    def _is_wall_clock_skewed(self) -> bool:
+        """Return whether this node's wall clock is too far from the others' to stamp log time: it may not lead then."""
+        is_skewed = abs(self.staleness.wall_skew_ms()) > WALL_CLOCK_SKEW_MS_MAX
+        if is_skewed != self.is_wall_clock_skewed:
+            self.is_wall_clock_skewed = is_skewed
+            log.warning("wall clock against the others skew_ms=%d", self.staleness.wall_skew_ms())
+        return is_skewed
 
     def _take_requests(self, replica: Replica, now_ns: int) -> None:
         """Give the core what callers asked of this group: entries of commands, one context for all reads."""
@@ -422,12 +439,14 @@ class Node:
         for replica in touched:
             has_more = bool(replica.to_apply)
             if has_more and self._now_ns() < until_ns + APPLY_SLICE_MS * NS_PER_MS:
-                before = replica.machine.applied_index
+                before, before_bytes = replica.applied_entries, replica.applied_bytes
                 while has_more:
                     has_more = replica.apply(until_ns, now_ns)
                     if self._now_ns() >= until_ns:
                         break
-                if replica.machine.applied_index != before:
+                if replica.applied_entries != before:
+                    self.metrics.applied_entries.value += replica.applied_entries - before
+                    self.metrics.applied_bytes.value += replica.applied_bytes - before_bytes
                     self._on_applied(replica)
             if has_more or replica.core.has_ready() or replica.proposals.queued or replica.reads.asking:
                 self.touch(replica)

@@ -37,6 +37,8 @@ class Replica:
     """State is changed by the turn only. Nothing here awaits."""
 
     __slots__ = (
+        "applied_bytes",
+        "applied_entries",
         "core",
         "durable_applied_index",
         "group",
@@ -60,6 +62,9 @@ class Replica:
         self.is_busy = False
         """The engine refused the last apply; it is tried again at the next tick."""
         self.durable_applied_index = machine.applied_index
+        self.applied_bytes = 0
+        self.applied_entries = 0
+        """Of payload, and of entries, that were applied since this node started."""
         self.matched_everywhere = Index(0)
         """Every member is known to hold the log durably up to here."""
 
@@ -108,6 +113,8 @@ class Replica:
         except EngineBusy:
             self.is_busy = True
             return False
+        self.applied_bytes += byte_count
+        self.applied_entries += len(entries)
         self._answer(entries, results, now_ns)
         return bool(self.to_apply)
 

@@ -65,7 +65,12 @@ class Staleness:
         return None if fresh_ns is None else max(0, now_ns - fresh_ns) // NS_PER_MS + 1
 
     def wall_skew_ms(self) -> int:
-        """Return how far this node's wall clock is ahead of the median of all it knows, its own included."""
+        """Return how far this node's wall clock is ahead of the median of all it knows, its own included.
+
+        With fewer than two others there is no telling whose clock is wrong: 0.
+        """
+        if len(self._wall_offset_ms) < 2:
+            return 0
         return -int(median([0, *self._wall_offset_ms.values()]))
 
     def _settle(self, replica: Replica) -> None:

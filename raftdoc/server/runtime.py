@@ -37,7 +37,7 @@ from raftdoc.node.ticker import Ticker
 from raftdoc.raft import Configuration
 from raftdoc.server.settings import Settings
 from raftdoc.statemachine.catalog_machine import NodeRecord
-from raftdoc.storage.data_directory import DataDirectory
+from raftdoc.storage.data_directory import DataDirectory, filesystem_of
 from raftdoc.storage.log.log import SharedLog
 from raftdoc.storage.rocksdb import RocksEngine
 from raftdoc.telemetry.metrics import Registry
@@ -100,6 +100,8 @@ class Runtime:
         self._reconciler = Reconciler(
             self.node, self._directory, self._factory, self._maintenance, self._transport.set_peers
         )
+        metrics.watch_disk(self._log, self._engine, filesystem_of(data.path))
+        metrics.watch_groups(self.node.replicas, self.node.staleness)
         self._ticker = Ticker(self.node, self._maintenance, self._directory.addresses)
         router = Router(self.node, random)
         catalog = Catalog(self.node, self._directory, router)
@@ -147,7 +149,9 @@ class Runtime:
         for replica in self._led():
             replica.core.transfer(None, now_ns)
             self.node.touch(replica)
-        while self._led() and self._clock.now_ns() < deadline_ns:
+        while self._clock.now_ns() < deadline_ns:
+            if not self._led():
+                break
             await asyncio.sleep(POLL_INTERVAL_S)
         await self._http.close()
 

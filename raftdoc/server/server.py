@@ -11,6 +11,7 @@ import logging
 import os
 import signal
 import sys
+from typing import Any
 
 import uvloop
 
@@ -42,6 +43,7 @@ def run(settings: Settings) -> int:
 async def _serve(settings: Settings) -> int:
     stopping = asyncio.Event()
     _watch_signals(stopping)
+    asyncio.get_running_loop().set_exception_handler(_unexpected)
     runtime = Runtime.open(settings, on_fatal=crash)
     try:
         async with asyncio.TaskGroup() as tasks:
@@ -63,6 +65,14 @@ async def _live(runtime: Runtime, settings: Settings) -> None:
     await runtime.start()
     log.info("node serves node=%s http=%s peer=%s", settings.node, settings.http_advertise, settings.peer)
     await runtime.steward.run()
+
+
+def _unexpected(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Take an exception that no code waits for: fatal where it says that the state cannot be trusted."""
+    error = context.get("exception")
+    if isinstance(error, AssertionError | Fatal):
+        crash(error)
+    log.error("unexpected error message=%s", context.get("message"), exc_info=error)
 
 
 def _watch_signals(stopping: asyncio.Event) -> None:

@@ -133,6 +133,22 @@ def write_record(path: Path, record: Mapping[str, Any]) -> None:
     sync_directory(path.parent)
 
 
+def filesystem_of(path: Path) -> str:
+    """Return the type of the file system that a path lies on, `unknown` where the kernel does not tell.
+
+    Source: proc(5), /proc/self/mountinfo: the mount point is the fifth field, the type the first after the dash.
+    """
+    best, found = "", "unknown"
+    target = str(path.resolve())
+    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+        fields = line.split()
+        mount = fields[4]
+        is_above = target == mount or target.startswith(mount.rstrip("/") + "/")
+        if is_above and len(mount) >= len(best):
+            best, found = mount, fields[fields.index("-") + 1]
+    return found
+
+
 def _lock(path: Path) -> int:
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:

@@ -27,15 +27,16 @@ Kind: TypeAlias = Literal["counter", "gauge", "histogram"]
 
 
 class Counter:
-    """Only ever goes up: `value += n`."""
+    """Only ever goes up: `value += n`, or give `read`, which is asked at every exposition instead."""
 
-    __slots__ = ("value",)
+    __slots__ = ("read", "value")
 
     def __init__(self) -> None:
         self.value: int | float = 0
+        self.read: Callable[[], int | float] | None = None
 
     def samples(self) -> list[Sample]:
-        return [Sample("", (), self.value)]
+        return [Sample("", (), self.value if self.read is None else self.read())]
 
 
 class Gauge:
@@ -138,8 +139,11 @@ class Registry:
     def __init__(self) -> None:
         self._families: dict[str, tuple[Declared, Family[Counter] | Family[Gauge] | Family[Histogram]]] = {}
 
-    def counter(self, name: str, help: str) -> Counter:
-        return self.counter_family(name, help, ()).bind()
+    def counter(self, name: str, help: str, read: Callable[[], int | float] | None = None) -> Counter:
+        """Declare a counter that is added to, or, with `read`, one that is asked."""
+        counter = self.counter_family(name, help, ()).bind()
+        counter.read = read
+        return counter
 
     def counter_family(self, name: str, help: str, labels: tuple[str, ...]) -> Family[Counter]:
         family = Family(labels, Counter)
