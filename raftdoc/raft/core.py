@@ -5,7 +5,6 @@ Pure and synchronous. The contract with the host is in the package's docstring.
 
 from __future__ import annotations
 
-from random import Random
 from typing import assert_never
 
 from raftdoc.ids import Index, NodeId, Term
@@ -26,7 +25,7 @@ from raftdoc.raft.messages import (
 )
 from raftdoc.raft.reads import Asker, FollowerReads, refuse
 from raftdoc.raft.ready import LogMark, Ready, Rejection, RejectReason, Role
-from raftdoc.raft.settings import Configuration, RaftSettings, Restored
+from raftdoc.raft.settings import Configuration, RaftSettings, Random, Restored
 from raftdoc.raft.state import State
 
 Response = VoteResponse | AppendResponse | HeartbeatResponse | ReadIndexResponse
@@ -228,6 +227,10 @@ class Raft:
     def min_match_index(self) -> Index:
         """Return up to where every member is known to hold the log durably; 0 when this node does not lead."""
         return Index(0) if self._leader is None else self._leader.min_match_index()
+
+    def match_indexes(self) -> list[tuple[NodeId, Index]]:
+        """Return up to where each peer is known to hold this leader's log durably; nothing when this node is none."""
+        return [] if self._leader is None else self._leader.match_indexes()
 
     # Inside ---------------------------------------------------------------------------------------
 

@@ -276,3 +276,6 @@ class Leader:
         """Return up to where every member holds the log durably."""
         members = self._state.configuration.members()
         return Index(min(self._match_index(node) for node in members))
+
+    def match_indexes(self) -> list[tuple[NodeId, Index]]:
+        return [(peer, progress.match_index) for peer, progress in self.progress.items()]

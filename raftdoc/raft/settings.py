@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from raftdoc.ids import BootId, GroupId, Index, NodeId, Term
 from raftdoc.raft.messages import HardState
+
+
+class Random(Protocol):
+    """Chance, injected: `random.Random` is one. The core itself imports no source of it."""
+
+    def random(self) -> float:
+        """Return a number of [0, 1)."""
+        ...
 
 
 class Configuration(NamedTuple):

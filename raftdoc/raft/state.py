@@ -7,13 +7,12 @@ The persistence rules that concern all roles live here: what may leave at once a
 from __future__ import annotations
 
 from collections import deque
-from random import Random
 
 from raftdoc.ids import Index, NodeId, Term
 from raftdoc.raft.log import EntryReader, LogView
 from raftdoc.raft.messages import Entry, HardState, Message
 from raftdoc.raft.ready import LogMark, PersistTask, Ready, Role, RoleChange
-from raftdoc.raft.settings import Configuration, RaftSettings, Restored
+from raftdoc.raft.settings import Configuration, RaftSettings, Random, Restored
 
 APPLY_BYTES_MAX = 1 << 20
 
