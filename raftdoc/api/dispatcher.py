@@ -69,13 +69,14 @@ class Dispatcher:
         self._on_fatal = on_fatal
         self._timeout_ns = settings.request_timeout_ms * NS_PER_MS
         self._body_bytes_max = settings.document_bytes_max
-        self._waiting: set[asyncio.Future[Any]] = set()
+        self.waiting: set[asyncio.Future[Any]] = set()
+        """Calls and streams under way."""
         self._id_prefix = id_prefix
         self._id_count = 0
 
     def cancel(self) -> None:
         """Give up on every call that still waits; their connections end without an answer."""
-        for future in list(self._waiting):
+        for future in list(self.waiting):
             future.cancel()
 
     # One call -------------------------------------------------------------------------------------
@@ -106,11 +107,11 @@ class Dispatcher:
         else:
             awaitable, finish = answer, _as_it_is
         future = asyncio.ensure_future(awaitable)
-        self._waiting.add(future)
+        self.waiting.add(future)
         future.add_done_callback(partial(self._finish, call, finish))
 
     def _finish(self, call: Call, finish: Callable[[Call, Any], Reply], future: asyncio.Future[Any]) -> None:
-        self._waiting.discard(future)
+        self.waiting.discard(future)
         if future.cancelled():
             # Only the end of the server cancels: what became of the request is not known here.
             call.channel.abort()
@@ -125,7 +126,7 @@ class Dispatcher:
             call.channel.respond(call, status, fields, content)
             return
         task = asyncio.ensure_future(call.channel.stream(call, status, fields, content))
-        self._waiting.add(task)
+        self.waiting.add(task)
         task.add_done_callback(partial(self._streamed, call))
 
     def _name(self, call: Call) -> str:
@@ -135,7 +136,7 @@ class Dispatcher:
         return name
 
     def _streamed(self, call: Call, task: asyncio.Task[None]) -> None:
-        self._waiting.discard(task)
+        self.waiting.discard(task)
         if task.cancelled():
             call.channel.abort()
         elif (error := task.exception()) is not None:
