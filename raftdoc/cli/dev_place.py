@@ -13,6 +13,8 @@ from typing import NamedTuple
 LOOPBACK = "127.0.0.1"
 IDENTITY = "dev.json"
 SECRET = "secret"
+DRAIN_TIMEOUT_MS = 1000
+"""Short: when all nodes stop at once, there is nobody to hand leadership to."""
 
 
 class CannotStart(RuntimeError):
@@ -55,6 +57,7 @@ class Place(NamedTuple):
             "--peer": f"{LOOPBACK}:{node.peer_port}",
             "--peers": peers,
             "--secret-file": str(self.data / SECRET),
+            "--drain-timeout-ms": str(DRAIN_TIMEOUT_MS),
         }
         return [sys.executable, "-m", "raftdoc", "serve", *(part for option in options.items() for part in option)]
 

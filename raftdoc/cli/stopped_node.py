@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import msgpack
 
+from raftdoc.document import decode_key
 from raftdoc.errors import StateCorrupt
 from raftdoc.ids import CATALOG_GROUP, ClusterId, GroupId, Incarnation, Index, NodeId
 from raftdoc.raft.messages import Entry, EntryKind
@@ -25,7 +26,10 @@ from raftdoc.storage.log.recovery import Recovered, recover
 from raftdoc.storage.rocksdb import RocksEngine
 
 ENTRIES_READ_BYTES = 1 << 20
-SHOWN_TEXT_CHARS_MAX = 60
+SHOWN_CHARS_MAX = 60
+OPS_ON_ONE_DOCUMENT = (Op.PUT, Op.PUT_IF, Op.CREATE, Op.DELETE)
+ID_KEY_POSITION = 1
+"""Among the fields of those."""
 
 
 class GroupReport(NamedTuple):
@@ -145,14 +149,14 @@ def open_stopped(path: Path) -> Iterator[StoppedNode]:
 
 
 def describe_entry(entry: Entry) -> str:
-    """Return one line for an entry: its index, term, kind, size, and the commands it carries.
+    """Return what an entry is, in one line, and a line for each command it carries.
 
     Raises:
         StateCorrupt: the payload is no array of commands.
     """
     commands = _commands(entry) if entry.kind == EntryKind.COMMANDS else []
-    text = f"{entry.index}  term {entry.term}  {EntryKind(entry.kind).name.lower()}  {len(entry.payload)} bytes"
-    return "  ".join([text, *(_describe_command(command) for command in commands)])
+    head = f"{entry.index}  term {entry.term}  {EntryKind(entry.kind).name.lower()}  {len(entry.payload)} bytes"
+    return "\n".join([head, *(f"    {_describe_command(command)}" for command in commands)])
 
 
 def _commands(entry: Entry) -> list[list[Any]]:
@@ -165,11 +169,15 @@ def _commands(entry: Entry) -> list[list[Any]]:
 
 def _describe_command(command: list[Any]) -> str:
     op, _, request, *fields = command
-    name = Op(op).name.lower() if op in Op._value2member_map_ else f"op {op}"
-    shown = ", ".join(_shorten(field) for field in fields)
-    return f"{name}({shown})" + (f" key {request[0]!r}" if request else "")
+    name = Op(op).name.lower() if op in set(Op) else f"op {op}"
+    shown = ", ".join(_describe_field(op, position, field) for position, field in enumerate(fields))
+    return f"{name} {shown}" + (f"  key {request[0]}" if request else "")
 
 
-def _shorten(field: Any) -> str:
-    text = repr(field)
-    return text if len(text) <= SHOWN_TEXT_CHARS_MAX else f"{text[:SHOWN_TEXT_CHARS_MAX]}... ({len(text)} characters)"
+def _describe_field(op: int, position: int, field: Any) -> str:
+    if op in OPS_ON_ONE_DOCUMENT and position == ID_KEY_POSITION:
+        return repr(decode_key(field)[0])
+    if isinstance(field, list):
+        return f"[{len(field)} items]"
+    text = field.decode(errors="replace") if isinstance(field, bytes) else str(field)
+    return text if len(text) <= SHOWN_CHARS_MAX else f"{text[:SHOWN_CHARS_MAX]}... ({len(text)} characters)"
