@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
+import socket
 import time
 from typing import Protocol
 
@@ -14,10 +15,14 @@ from raftdoc.transport.handshake import NONCE_BYTES, TOO_MANY, DialledHandshake,
 from raftdoc.transport.links import InboundLink
 from raftdoc.transport.metrics import TransportMetrics
 from raftdoc.transport.settings import TcpSettings
+from raftdoc.transport.tasks import spawn
 from raftdoc.transport.transport import Lane, Peer, Receiver, Refusal
 from raftdoc.wire.codec import Item
 
 log = logging.getLogger("raftdoc.transport")
+
+BACKLOG = 128
+ACCEPT_RETRY_S = 0.1
 
 
 class ListenerOwner(Protocol):
@@ -42,7 +47,8 @@ class Listener:
         self._metrics = metrics
         self._owner = owner
         self._receiver = receiver
-        self._server: asyncio.Server | None = None
+        self._sockets: list[socket.socket] = []
+        self._adopting: set[asyncio.Task[None]] = set()
         self._links: dict[InboundLink, None] = {}
         """Every connection that there is."""
         self._strangers: dict[InboundLink, None] = {}
@@ -53,28 +59,39 @@ class Listener:
     @property
     def address(self) -> str:
         """`host:port`, the port as bound."""
-        assert self._server is not None
-        host, port = self._server.sockets[0].getsockname()[:2]
+        host, port = self._sockets[0].getsockname()[:2]
         return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
     async def start(self, host: str, port: int) -> None:
-        """Listen.
+        """Listen on all addresses of host.
 
         Raises:
-            OSError: the address cannot be had.
+            OSError: an address cannot be had.
         """
-        self._server = await asyncio.get_running_loop().create_server(self._make_link, host, port)
+        infos = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        try:
+            for family, _, _, _, address in dict.fromkeys(infos):
+                self._sockets.append(socket.create_server(address[:2], family=family, backlog=BACKLOG))
+        except OSError:
+            for listening in self._sockets:
+                listening.close()
+            raise
+        for listening in self._sockets:
+            listening.setblocking(False)
+            self._watch(listening)
 
     async def close(self) -> None:
         """Stop listening and end all connections at once."""
-        assert self._server is not None
-        self._server.close()
-        links, self._links = self._links, {}
-        for link in links:
+        for listening in self._sockets:
+            asyncio.get_running_loop().remove_reader(listening)
+            listening.close()
+        self._sockets.clear()
+        await asyncio.gather(*self._adopting)
+        lost = [link.lost for link in self._links]
+        for link in list(self._links):
             link.abort("this node stops")
-        if links:
-            await asyncio.wait([link.lost for link in links], timeout=self._settings.close_timeout_ms / 1000)
-        await self._server.wait_closed()
+        if lost:
+            await asyncio.wait(lost, timeout=self._settings.close_timeout_ms / 1000)
 
     def is_linked(self, node: NodeId) -> bool:
         """Return whether the node has a link to this one."""
@@ -140,6 +157,37 @@ class Listener:
             del self._admitted[node, link.lane]
         log.debug("link ended peer=%s lane=%s reason=%s", node, link.lane.name.lower(), reason)
         self._owner.left(node)
+
+    def _watch(self, listening: socket.socket) -> None:
+        """Accept what comes. Not `loop.create_server`, whose connections hang when the server closes as they come."""
+        if listening.fileno() >= 0:
+            asyncio.get_running_loop().add_reader(listening, self._accept, listening)
+
+    def _accept(self, listening: socket.socket) -> None:
+        """Take one connection. Without a free descriptor, wait for one: links that exist go on."""
+        loop = asyncio.get_running_loop()
+        try:
+            connection, _ = listening.accept()
+        except (BlockingIOError, InterruptedError, ConnectionError):
+            return
+        except OSError as error:
+            if self._gate.opens("accept", str(error), time.monotonic_ns()):
+                log.error("cannot accept peers address=%s reason=%s", self.address, error)
+            loop.remove_reader(listening)
+            loop.call_later(ACCEPT_RETRY_S, self._watch, listening)
+            return
+        connection.setblocking(False)
+        task = spawn(self._adopt(connection), "accepting a connection")
+        self._adopting.add(task)
+        task.add_done_callback(self._adopting.discard)
+
+    async def _adopt(self, connection: socket.socket) -> None:
+        """Give the connection a link."""
+        try:
+            await asyncio.get_running_loop().connect_accepted_socket(self._make_link, connection)
+        except OSError:
+            # The caller was gone again before its socket could be set up.
+            connection.close()
 
     def _make_link(self) -> InboundLink:
         return InboundLink(DialledHandshake(self._local, secrets.token_bytes(NONCE_BYTES)), self._settings, self)

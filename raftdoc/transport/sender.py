@@ -10,11 +10,11 @@ from random import Random
 from typing import Any, Protocol
 
 from raftdoc.ids import BootId, NodeId
-from raftdoc.limits import FRAME_BYTES_MAX
 from raftdoc.transport.handshake import NONCE_BYTES, DiallerHandshake, Local
 from raftdoc.transport.links import OutboundLink
 from raftdoc.transport.metrics import TransportMetrics
 from raftdoc.transport.settings import TcpSettings
+from raftdoc.transport.tasks import spawn
 from raftdoc.transport.transport import Lane, Peer, Refusal, parse_address
 from raftdoc.wire.codec import Item, encode_messages
 from raftdoc.wire.frames import FrameKind, encode_frame
@@ -111,12 +111,12 @@ class Sender:
         return self._link is not None and self._link.is_open
 
     def send(self, items: list[Item]) -> None:
-        """Send items as one frame, or as a few where one would be over FRAME_BYTES_MAX."""
+        """Send items as one frame, or as a few where one would be over the limit of a frame."""
         if self._is_down:
             self._metrics.dropped_no_link.value += 1
             return
         body = encode_messages(items)
-        if len(body) <= FRAME_BYTES_MAX:
+        if len(body) <= self._settings.frame_bytes_max:
             self._send_frame(encode_frame(FrameKind.MESSAGES, body))
         elif len(items) > 1:
             middle = len(items) // 2
@@ -127,8 +127,7 @@ class Sender:
 
     def start(self) -> None:
         """Begin to dial."""
-        self._task = asyncio.get_running_loop().create_task(self._run(), name=f"dial {self.peer} {self.lane.name}")
-        self._task.add_done_callback(_surface)
+        self._task = spawn(self._run(), f"dialling {self.peer} {self.lane.name.lower()}")
 
     def kick(self) -> None:
         """Dial soon: the peer has just shown that it is alive."""
@@ -238,9 +237,3 @@ class Sender:
             async with asyncio.timeout(self._random.uniform(0.5, 1) * (wait_ms - settings.backoff_ms_min) / 1000):
                 await self._kicked.wait()
         self._kicked.clear()
-
-
-def _surface(task: asyncio.Task[None]) -> None:
-    """Hand a bug to the loop's handler: a sender that has ended would be silent for ever."""
-    if not task.cancelled() and task.exception() is not None:
-        task.get_loop().call_exception_handler({"message": f"{task.get_name()} failed", "exception": task.exception()})

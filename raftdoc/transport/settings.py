@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from raftdoc.limits import (
+    FRAME_BYTES_MAX,
     HANDSHAKE_TIMEOUT_MS,
     PEER_CLOSE_TIMEOUT_MS,
     PEER_HANDSHAKES_MAX,
@@ -33,6 +34,7 @@ class TcpSettings:
     handshakes_max: int = PEER_HANDSHAKES_MAX
     backoff_ms_min: int = RECONNECT_BACKOFF_MS_MIN
     backoff_ms_max: int = RECONNECT_BACKOFF_MS_MAX
+    frame_bytes_max: int = FRAME_BYTES_MAX
     queue_frames_max: int = PEER_QUEUE_FRAMES_MAX
     queue_bytes_max: Mapping[Lane, int] = field(default_factory=lambda: _QUEUE_BYTES_MAX)
     write_buffer_bytes_max: int = PEER_WRITE_BUFFER_BYTES_MAX
