@@ -35,8 +35,8 @@ class MemoryHub:
 
     def cut(self, a: NodeId, b: NodeId) -> None:
         """Cut both directions. What is under way is lost."""
-        self.cut_one_way(a, b)
-        self.cut_one_way(b, a)
+        self._cuts |= {(a, b), (b, a)}
+        self.settle()
 
     def cut_one_way(self, sender: NodeId, receiver: NodeId) -> None:
         """Cut one direction. What is under way is lost."""
