@@ -77,7 +77,11 @@ class Engine(Protocol):
         ...
 
     def flush(self) -> None:
-        """Make everything written before the call durable. Blocks: call it in a thread."""
+        """Make everything written before the call durable. Blocks: call it in a thread.
+
+        Raises:
+            DiskFull: nothing is lost and nothing more is durable; call it again later.
+        """
         ...
 
     def approximate_bytes(self, start: bytes, stop: bytes) -> int:
@@ -89,5 +93,5 @@ class Engine(Protocol):
         ...
 
     def close(self) -> None:
-        """Release everything, without flushing. Iterators and snapshots are to be dropped before."""
+        """Release everything; whether that flushes is open. Iterators and snapshots are to be dropped before."""
         ...

@@ -19,6 +19,7 @@ What rocksdict 0.3.29 does that shapes this module (measured, CPython 3.11):
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -47,6 +48,7 @@ WRITE_BUFFER_BYTES: Final = 32 * MIB
 WRITE_BUFFERS_MAX: Final = 2
 OPEN_FILES_MAX: Final = 256
 DELETE_BATCH_KEYS: Final = 1000
+BLOCK_BYTES: Final = 4 * KIB
 
 _GAUGES: Final = {
     "block_cache_bytes": "rocksdb.block-cache-usage",
@@ -213,8 +215,12 @@ class RocksEngine:
                 batch.delete(key)
             else:
                 put(key, value)
-        with self._translated:
-            self._db.write(batch, self._write_options)
+        try:
+            with self._translated:
+                self._db.write(batch, self._write_options)
+        except DiskFull as error:
+            # RocksDB takes nothing while a flush lacks space, and goes on by itself some seconds after there is some.
+            raise EngineBusy(error.detail) from error
 
     def scan(self, start: bytes, stop: bytes, *, reverse: bool = False) -> Iterator[tuple[bytes, bytes]]:
         if start >= stop:
@@ -302,7 +308,9 @@ class RocksEngine:
         return {name: self._db.property_int_value(gauge) or 0 for name, gauge in _GAUGES.items()}
 
     def close(self) -> None:
-        self._db.close()
+        """Flushes, as far as there is space; what is not flushed is in the log."""
+        with suppress(DiskFull), self._translated:
+            self._db.close()
 
 
 def _options(write_buffer_bytes: int, write_buffers_max: int, open_files_max: int) -> Options:
@@ -328,8 +336,9 @@ def _options(write_buffer_bytes: int, write_buffers_max: int, open_files_max: in
 
 def _table_options(block_cache_bytes: int) -> BlockBasedOptions:
     table = BlockBasedOptions()
-    table.set_block_cache(Cache(block_cache_bytes))
-    table.set_block_size(4 * KIB)
+    # A hit costs 2.5 us with this cache and 4.3 with the older one, which locks.
+    table.set_block_cache(Cache.new_hyper_clock_cache(block_cache_bytes, BLOCK_BYTES))
+    table.set_block_size(BLOCK_BYTES)
     table.set_bloom_filter(10, False)
     table.set_cache_index_and_filter_blocks(True)
     table.set_pin_l0_filter_and_index_blocks_in_cache(True)

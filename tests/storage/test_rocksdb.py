@@ -6,11 +6,13 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from errno import ENOSPC
 from pathlib import Path
 
 import pytest
 
-from raftdoc.errors import StateCorrupt
+from raftdoc.errors import DiskFull, StateCorrupt
 from raftdoc.storage.engine import EngineBusy
 from raftdoc.storage.rocksdb import RocksEngine
 
@@ -146,3 +148,51 @@ def test_a_stalled_engine_refuses_at_once_and_nothing_is_written(tmp_path: Path)
     engine.write({b"a%09d" % busy: b"x"})
     assert engine.get(b"a%09d" % busy) == b"x"
     engine.close()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 24 MiB of its own."""
+    path = tmp_path / "disk"
+    path.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(path)], capture_output=True, check=False
+    )
+    if mounted.returncode != 0:
+        pytest.skip(f"mounting a small disk needs privileges: {mounted.stderr.decode().strip()}")
+    yield path
+    subprocess.run(["umount", str(path)], check=True)
+
+
+def test_a_full_disk_refuses_writes_and_flushes_loses_nothing_and_reads_go_on(small_disk: Path) -> None:
+    engine = small_rocks(small_disk / "state")
+    engine.write({b"a": b"1"})
+    engine.flush()
+    fill(small_disk / "filler")
+    written = write_until_refused(engine)
+    with pytest.raises(DiskFull, match="No space"):
+        engine.flush()
+    assert engine.get(b"a") == b"1"
+    assert len(list(engine.scan(b"k", b"l"))) == written
+    (small_disk / "filler").unlink()
+    engine.close()
+
+
+def fill(path: Path) -> None:
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT)
+    try:
+        while os.write(fd, bytes(65536)):
+            pass
+    except OSError as error:
+        assert error.errno == ENOSPC  # noqa: PT017  # the loop ends so, and in no other way
+    finally:
+        os.close(fd)
+
+
+def write_until_refused(engine: RocksEngine) -> int:
+    for number in range(100_000):
+        try:
+            engine.write({b"k%06d" % number: os.urandom(1000)})
+        except EngineBusy:
+            return number
+    pytest.fail("a full disk refused nothing")

@@ -9,19 +9,17 @@ from array import array
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from raftdoc.ids import GroupId, Incarnation, Index, Term
+from raftdoc.raft import Configuration
 from raftdoc.raft.messages import HardState
 from raftdoc.storage.log.records import LogRecord
-
-if TYPE_CHECKING:
-    from raftdoc.raft import Configuration
-
 
 NO_INCARNATION = Incarnation(0)
 NO_INDEX = Index(0)
 NO_TERM = Term(0)
+NO_MEMBERS = Configuration(())
 
 
 @dataclass(slots=True)
@@ -58,7 +56,7 @@ class GroupLog:
 
     group: GroupId
     hard_state: HardState = field(default_factory=HardState)
-    configuration: Configuration | None = None
+    configuration: Configuration = NO_MEMBERS
     incarnation: Incarnation = NO_INCARNATION
     compacted_index: Index = NO_INDEX
     compacted_term: Term = NO_TERM
@@ -86,7 +84,7 @@ class GroupLog:
         commit = max(self.compacted_index, min(self.hard_state.commit, self.last_index))
         return RecoveredGroup(
             hard_state=self.hard_state._replace(commit=commit),
-            configuration=self.configuration or _no_members(),
+            configuration=self.configuration,
             incarnation=self.incarnation,
             compacted_index=self.compacted_index,
             compacted_term=self.compacted_term,
@@ -210,9 +208,3 @@ def _first_of_run(run: tuple[Index, Term]) -> Index:
 
 def _first_of_span(span: Span) -> Index:
     return span.first
-
-
-def _no_members() -> Configuration:
-    from raftdoc.raft import Configuration
-
-    return Configuration(())

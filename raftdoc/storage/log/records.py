@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import msgpack
 
 from raftdoc.ids import GroupId, Incarnation, Index, Term
+from raftdoc.raft import Configuration
 from raftdoc.raft.messages import Entry, HardState
-
-if TYPE_CHECKING:
-    from raftdoc.raft import Configuration
 
 
 class LogRecord(NamedTuple):

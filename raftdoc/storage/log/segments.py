@@ -23,6 +23,7 @@ import msgpack
 from xxhash import xxh3_64_intdigest
 
 from raftdoc.ids import GroupId, Incarnation, Index, NodeId, Term
+from raftdoc.raft import Configuration
 from raftdoc.raft.messages import HardState
 from raftdoc.storage.log.group_log import GroupLog, Span
 
@@ -126,7 +127,7 @@ def decode_table(table: bytes | memoryview) -> dict[GroupId, GroupLog]:
         log = GroupLog(
             group=GroupId(group),
             hard_state=decode_hard_state(hard_state),
-            configuration=None if configuration is None else decode_configuration(configuration),
+            configuration=decode_configuration(configuration),
             incarnation=Incarnation(incarnation),
             compacted_index=Index(compacted),
             compacted_term=Term(compacted_term),
@@ -184,10 +185,8 @@ def decode_hard_state(row: tuple[Any, ...]) -> HardState:
     return HardState(Term(term), None if vote is None else NodeId(vote), Index(commit))
 
 
-def decode_configuration(row: tuple[Any, ...]) -> Any:
+def decode_configuration(row: tuple[Any, ...]) -> Configuration:
     """Return the Configuration that was packed as three arrays of node ids."""
-    from raftdoc.raft import Configuration
-
     return Configuration(*(tuple(NodeId(node) for node in nodes) for nodes in row))
 
 
