@@ -23,7 +23,6 @@ from raftdoc.server.settings import BY_NAME, DERIVED, REQUIRED, SETTINGS, Settin
 ENVIRONMENT_PREFIX = "RAFTDOC_"
 CONFIG_VARIABLE = "RAFTDOC_CONFIG"
 HEARTBEATS_PER_ELECTION_TIMEOUT_MIN = 3
-LOG_SEGMENTS_MIN = 2
 
 
 class Layer(NamedTuple):
@@ -141,12 +140,6 @@ def _heartbeat_fits(heartbeat_ms: int, election_ms: int) -> str:
     return f"heartbeat_interval_ms {heartbeat_ms} must be at most a third of election_timeout_ms {election_ms}"
 
 
-def _log_holds_segments(segment: int, most: int) -> str:
-    if segment * LOG_SEGMENTS_MIN <= most:
-        return ""
-    return f"log_bytes_max {most} must be at least {LOG_SEGMENTS_MIN} times log_segment_bytes {segment}"
-
-
 def _is_among_peers(node: str, peers: Mapping[str, str]) -> str:
     return "" if node in peers else f"peers must name this node too: {node!r} is not in {', '.join(peers)}"
 
@@ -175,7 +168,6 @@ _RULES: tuple[tuple[tuple[str, ...], Callable[..., str]], ...] = (
     (("http", "insecure"), _loopback_or_insecure("http")),
     (("peer", "insecure"), _loopback_or_insecure("peer")),
     (("heartbeat_interval_ms", "election_timeout_ms"), _heartbeat_fits),
-    (("log_segment_bytes", "log_bytes_max"), _log_holds_segments),
     (("node", "peers"), _is_among_peers),
     (("peers",), _addresses_differ),
     (("node", "dial"), _dials_others),

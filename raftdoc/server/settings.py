@@ -44,13 +44,11 @@ class Settings:
     drain_timeout_ms: int
     clock_file: Path | None
     log_segment_bytes: int
-    log_bytes_max: int
     log_cache_bytes: int
     disk_reserve_bytes: int
     block_cache_bytes: int
     document_bytes_max: int
     idempotency_retention_ms: int
-    idempotency_records_max: int
     http_connections_max: int
     log_level: str
     log_format: Literal["text", "json"]
@@ -228,13 +226,6 @@ SETTINGS: tuple[Setting, ...] = (
         "size of one file of the Raft log, allocated at once",
     ),
     Setting(
-        "log_bytes_max",
-        values.byte_count(2 * limits.MIB, 1024 * 1024 * limits.MIB),
-        limits.LOG_BYTES_MAX,
-        BYTES,
-        "the Raft log is cut back to this where state on disk and peers allow; at least two segments",
-    ),
-    Setting(
         "log_cache_bytes",
         values.byte_count(1 * limits.MIB, 16 * 1024 * limits.MIB),
         limits.LOG_CACHE_BYTES,
@@ -268,13 +259,6 @@ SETTINGS: tuple[Setting, ...] = (
         limits.IDEMPOTENCY_RETENTION_MS,
         MS,
         "how long the outcome of a write is kept under its idempotency key",
-    ),
-    Setting(
-        "idempotency_records_max",
-        values.count(1, 100_000_000),
-        limits.IDEMPOTENCY_RECORDS_MAX,
-        "COUNT",
-        "most idempotency keys kept per database; the oldest go first",
     ),
     Setting(
         "http_connections_max",

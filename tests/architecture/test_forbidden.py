@@ -5,9 +5,13 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
+from raftdoc.server.settings import SETTINGS
+
 from .source_tree import PURE_PACKAGES, Source, calls, everything, imports, product, sources
 
 EDGES_MAX = 3
+JUDGED_IN_CONFIG = {"insecure", "secret_file"}
+"""Settings that the settings themselves are judged by."""
 BLOCKING_SLEEP = "time.sleep"
 
 
@@ -43,6 +47,18 @@ def test_environment_is_read_in_the_settings_only() -> None:
         if isinstance(node, ast.Attribute | ast.Name) and ast.unparse(node) in {"os.environ", "os.getenv", "environ"}
     ]
     assert readers == []
+
+
+def test_every_setting_is_read_by_something() -> None:
+    read = {
+        node.attr
+        for source in product()
+        if source.name != "raftdoc/server/config.py"
+        for node in ast.walk(source.tree)
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value).endswith("settings")
+    }
+    ignored = {setting.name for setting in SETTINGS} - read - JUDGED_IN_CONFIG
+    assert ignored == set()
 
 
 def test_pure_floors_neither_log_nor_measure() -> None:

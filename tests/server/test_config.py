@@ -104,7 +104,7 @@ def test_address_that_is_none_is_refused(address: Any) -> None:
     ("raw", "number"), [(67108864, 67108864), ("67108864", 67108864), ("64MiB", 67108864), ("1 GiB", 1 << 30)]
 )
 def test_bytes_are_a_number_or_a_number_with_a_unit(raw: Any, number: int) -> None:
-    assert settings_of(log_segment_bytes=raw, log_bytes_max="8GiB").log_segment_bytes == number
+    assert settings_of(log_segment_bytes=raw).log_segment_bytes == number
 
 
 @pytest.mark.parametrize(
@@ -150,10 +150,6 @@ def test_secret_is_given_once() -> None:
 
 def test_heartbeat_fits_the_election_timeout_three_times() -> None:
     assert "at most a third" in faults_of(heartbeat_interval_ms=400)[0]
-
-
-def test_log_holds_at_least_two_segments() -> None:
-    assert "at least 2 times" in faults_of(log_segment_bytes="1GiB", log_bytes_max="1GiB")[0]
 
 
 def test_configuration_file_and_secret_file_are_read(tmp_path: Path) -> None:
