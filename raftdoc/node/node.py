@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from raftdoc.errors import DiskFailed, DiskFull, Draining, NotLeader, OverBudget, RaftdocError, Unavailable
+from raftdoc.errors import DiskFailed, DiskFull, Draining, NoLeader, NotLeader, OverBudget, RaftdocError, Unavailable
 from raftdoc.ids import GroupId, Index, NodeId
 from raftdoc.limits import (
     APPLY_LAG_ENTRIES_MAX,
@@ -169,7 +169,14 @@ class Node:
         return future
 
     def forward(self, peer: NodeId, group: GroupId, command: bytes, deadline_ns: int) -> asyncio.Future[Outcome]:
-        """Send a command to the leader of its group; same answer as `propose`."""
+        """Send a command to the leader of its group; same answer as `propose`.
+
+        Raises:
+            NoLeader: there is no link to the leader; nothing was sent.
+            OverBudget: too many commands wait for leaders elsewhere.
+        """
+        if not self._transport.connected(peer):
+            raise NoLeader(f"the leader of group {group}, {peer}, is not connected", retry_after_ms=200)
         if self._forwarding.waiting_count >= PROPOSALS_WAITING_MAX:
             raise OverBudget("too many writes wait for leaders on other nodes")
         future: asyncio.Future[Outcome] = self._loop.create_future()

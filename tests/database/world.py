@@ -1,0 +1,216 @@
+"""Several whole nodes in one process, over the memory engine, log files in memory and a network that can be cut.
+
+Everything above the seams is the real code: node, cluster, database. Time is the real clock with short timeouts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+
+from raftdoc.cluster.directory import Directory
+from raftdoc.cluster.factory import RaftTuning, ReplicaFactory
+from raftdoc.cluster.reconcile import Reconciler
+from raftdoc.database.catalog import Catalog
+from raftdoc.database.database import Database
+from raftdoc.database.requests import Request
+from raftdoc.database.router import Router
+from raftdoc.database.status import Status
+from raftdoc.database.steward import Steward
+from raftdoc.ids import CATALOG_GROUP, BootId, ClusterId, NodeId, StoreId
+from raftdoc.limits import MIB, NS_PER_MS
+from raftdoc.node.clock import SystemClock
+from raftdoc.node.log_writer import Ticket
+from raftdoc.node.maintenance import Maintenance
+from raftdoc.node.metrics import NodeMetrics
+from raftdoc.node.node import Node
+from raftdoc.node.replica import Replica
+from raftdoc.node.ticker import Ticker
+from raftdoc.raft import Configuration
+from raftdoc.statemachine.catalog_machine import NodeRecord
+from raftdoc.statemachine.outcome import Idempotency
+from raftdoc.storage.log.log import SharedLog
+from raftdoc.storage.log.memory_files import MemoryFiles
+from raftdoc.storage.memory import MemoryEngine
+from raftdoc.telemetry.metrics import Registry
+from raftdoc.transport.memory import MemoryHub
+
+CLUSTER = ClusterId("test")
+DEADLINE_S = 10.0
+
+
+class NextTurnPersister:
+    """Writes at once and tells the node in a later turn of the loop, as the writer's thread does."""
+
+    def __init__(self, log: SharedLog, on_done: Callable[[list[Ticket]], None]) -> None:
+        self._log = log
+        self._on_done = on_done
+        self._loop = asyncio.get_running_loop()
+        self.is_stuck = False
+        self._stuck: list[Ticket] = []
+
+    def submit(self, ticket: Ticket) -> None:
+        self._stuck.append(ticket)
+        if not self.is_stuck:
+            self.flow()
+
+    def flow(self) -> None:
+        """Write everything that waits."""
+        self.is_stuck = False
+        tickets, self._stuck = self._stuck, []
+        if tickets:
+            self._log.write([ticket.pending for ticket in tickets])
+            self._loop.call_soon(self._on_done, tickets)
+
+    def oldest_submitted_ns(self) -> int | None:
+        return self._stuck[0].submitted_ns if self._stuck else None
+
+    def close(self) -> None:
+        self.flow()
+
+
+@dataclass
+class Member:
+    """What of one node outlives its processes, and the present process."""
+
+    id: NodeId
+    random: Random
+    files: MemoryFiles = field(default_factory=MemoryFiles)
+    engine: MemoryEngine = field(default_factory=MemoryEngine)
+    fatal: list[BaseException] = field(default_factory=list)
+
+
+class World:
+    def __init__(self, count: int = 3, *, leases: bool = True) -> None:
+        self.hub = MemoryHub(asyncio.get_running_loop().call_soon)
+        self.ids = [NodeId(f"n{number}") for number in range(1, count + 1)]
+        self.members = {id: Member(id, Random(id)) for id in self.ids}
+        self.processes: dict[NodeId, Process] = {}
+        self._leases = leases
+
+    async def __aenter__(self) -> World:
+        for id in self.ids:
+            await self.start(id)
+        await self.until("all are ready", lambda: all(not p.database.readiness() for p in self.processes.values()))
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for id in list(self.processes):
+            await self.stop(id)
+        fatal = [error for member in self.members.values() for error in member.fatal]
+        assert not fatal, fatal
+
+    async def start(self, id: NodeId) -> Process:
+        process = Process(self.members[id], self.hub, self.ids, leases=self._leases)
+        self.processes[id] = process
+        await process.start()
+        return process
+
+    async def stop(self, id: NodeId) -> None:
+        await self.processes.pop(id).stop()
+
+    def database(self, id: str) -> Database:
+        return self.processes[NodeId(id)].database
+
+    def node(self, id: str) -> Node:
+        return self.processes[NodeId(id)].node
+
+    def leader_of(self, database: str) -> NodeId | None:
+        """Return the live node that leads a database's group and that all live nodes agree on."""
+        leaders = set()
+        for process in self.processes.values():
+            replica = process.directory.replica(database)
+            leaders.add(replica.core.leader if replica else None)
+        leader = leaders.pop() if len(leaders) == 1 else None
+        return leader if leader in self.processes else None
+
+    async def create(self, database: str = "shop", on: str = "n1") -> None:
+        await self.database(on).create_database(self.request(), database, {})
+        await self.until("the leader is known", lambda: self.leader_of(database) is not None)
+
+    def request(self, *, timeout_ms: int = 5000, key: str | None = None, print_of: bytes = b"") -> Request:
+        idempotency = None if key is None else Idempotency(key, print_of.ljust(16, b"\0"))
+        return Request(SystemClock().now_ns() + timeout_ms * NS_PER_MS, idempotency=idempotency)
+
+    async def until(self, what: str, condition: Callable[[], object], timeout_s: float = DEADLINE_S) -> None:
+        deadline = time.monotonic() + timeout_s
+        while not condition():
+            assert time.monotonic() < deadline, f"not within {timeout_s} s: {what}"
+            await asyncio.sleep(0)
+
+
+class Process:
+    """One life of one node: built as the server builds it, less HTTP, TCP and threads."""
+
+    def __init__(self, member: Member, hub: MemoryHub, ids: list[NodeId], *, leases: bool) -> None:
+        random = member.random
+        clock = SystemClock()
+        boot_id = BootId(random.getrandbits(62))
+        self.log = SharedLog.open(Path("unused"), segment_bytes=MIB, reserve_bytes=0, files=member.files)
+        self.transport = hub.transport(member.id, boot_id)
+        metrics = NodeMetrics(Registry())
+        self.node = Node(
+            node=member.id,
+            clock=clock,
+            log=self.log,
+            transport=self.transport,
+            metrics=metrics,
+            random=random,
+            on_fatal=member.fatal.append,
+            on_applied=self._applied,
+        )
+        self.persister = NextTurnPersister(self.log, self.node.persisted)
+        self.node.start(self.persister)
+        peers = {id: f"{id}:1" for id in ids}
+        self.directory = Directory(self.node, peers, {})
+        self.maintenance = Maintenance(self.node, self.log, member.engine, member.fatal.append)
+        factory = ReplicaFactory(
+            node=member.id,
+            boot_id=boot_id,
+            log=self.log,
+            engine=member.engine,
+            clock=clock,
+            random=random,
+            tuning=RaftTuning(
+                heartbeat_interval_ms=20, election_timeout_ms=150, leases_enabled=leases, cache_bytes_max=MIB
+            ),
+        )
+        self.reconciler = Reconciler(self.node, self.directory, factory, self.maintenance, self.transport.set_peers)
+        self._ticker = Ticker(self.node, self.maintenance, lambda: peers)
+        router = Router(self.node, random)
+        catalog = Catalog(self.node, self.directory, router)
+        me = NodeRecord(member.id, StoreId(f"store-{member.id}"), f"http://{member.id}", f"{member.id}:1", member.id)
+        self._steward = Steward(self.node, self.directory, router, catalog, me, CLUSTER)
+        status = Status(self.node, self.directory, CLUSTER, self.transport.connected, {})
+        self.database = Database(self.node, self.directory, router, catalog, status)
+        for group, recovered in self.log.groups.items():
+            self.node.add_replica(factory.recovered(group, recovered), None)
+        if CATALOG_GROUP not in self.node.replicas:
+            replica, record = factory.new(CATALOG_GROUP, Configuration(tuple(ids)))
+            self.node.add_replica(replica, record)
+        self.transport.set_peers(peers)
+
+    async def start(self) -> None:
+        await self.transport.start()
+        self._ticker.start()
+        self.reconciler.run()
+        self._task = asyncio.ensure_future(self._steward.run())
+
+    async def stop(self) -> None:
+        """End this life; what is in the engine and in the log's files stays."""
+        self._task.cancel()
+        await asyncio.wait([self._task])
+        self._ticker.close()
+        self.node.close()
+        await self.transport.close()
+        self.persister.close()
+        await self.maintenance.close()
+        self.log.close()
+
+    def _applied(self, replica: Replica) -> None:
+        if replica.group == CATALOG_GROUP:
+            self.reconciler.run()
