@@ -54,7 +54,8 @@ class Transport(Protocol):
         """Say whom to call. Before `start`.
 
         `receiver(peer, items)` once per frame that came. `on_unreachable(peer)` after a link to or from the peer
-        broke, or the first dial since the last success failed; at most once per such change.
+        broke, or the first dial since the last success failed: once per link and change, and once for links that
+        break together.
         """
 
     def set_peers(self, peers: Mapping[NodeId, str]) -> None:
