@@ -117,7 +117,7 @@ class Connection(asyncio.Protocol):
     def _malformed(self, error: HttpProcessingError) -> None:
         """Answer what came before, then this fault, then end."""
         self._is_deaf = True
-        fault: RaftdocError = MalformedHttp(" ".join(error.message.split())[:300])
+        fault: RaftdocError = MalformedHttp(" ".join(error.message.split()).rstrip(" ^")[:300])
         if isinstance(error, LineTooLong):
             fault = HeadersTooLarge("the request line or a header field", limit=HTTP_HEADER_BYTES_MAX)
         if not self._payload.is_eof():

@@ -149,6 +149,8 @@ class Dispatcher:
     def _check(self, call: Call) -> Answer:
         message = call.message
         call.target = message.path
+        if message.path == "*":
+            return self._other_method(call, self._router.methods)
         call.path, raw_query = split_target(message.path)
         call.fields = fields = read_fields(message.raw_headers)
         if fields:

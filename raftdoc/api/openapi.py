@@ -15,12 +15,15 @@ PROBLEM: Final = "application/problem+json"
 NAME_PATTERN: Final = rf"^[A-Za-z0-9_][A-Za-z0-9_.-]{{0,{limits.NAME_LENGTH_MAX - 1}}}$"
 DURATION: Final[Schema] = {"type": "string", "pattern": "^[0-9]{1,9}(ms|s)$"}
 
+_ANY_ERRORS: Final = frozenset({400, 405, 406, 417, 431, 500, 503})
 ERRORS: Final = {
-    Access.LOCAL: frozenset({400, 405, 406, 431, 500, 503}),
-    Access.READ: frozenset({400, 404, 405, 406, 431, 500, 503, 504}),
-    Access.WRITE: frozenset({400, 404, 405, 406, 431, 500, 503, 504, 507}),
+    Access.LOCAL: _ANY_ERRORS,
+    Access.READ: _ANY_ERRORS | {404, 504},
+    Access.WRITE: _ANY_ERRORS | {404, 422, 504, 507},
 }
-"""What any operation of its access may answer."""
+"""The refusals that any operation of its access may answer."""
+BODY_ERRORS: Final = frozenset({413, 415, 504})
+"""Those of an operation that reads a body."""
 
 QUERY_PARAMETERS: Final = {
     "limit": "How many documents at most.",
@@ -120,10 +123,15 @@ def _operation(operation: Operation) -> dict[str, Any]:
     if operation.body is not Body.NONE:
         described["requestBody"] = _request_body(operation)
     responses = {str(answer.status): _response(answer, operation) for answer in operation.answers}
-    for status in sorted(ERRORS[operation.access] | set(operation.errors)):
+    for status in sorted(_errors(operation)):
         responses[str(status)] = _problem(status)
     described["responses"] = responses
     return described
+
+
+def _errors(operation: Operation) -> frozenset[int]:
+    errors = ERRORS[operation.access] | frozenset(operation.errors)
+    return errors if operation.body is Body.NONE else errors | BODY_ERRORS
 
 
 def _head(operation: Operation) -> dict[str, Any]:

@@ -77,7 +77,7 @@ class Operation:
     body: Body = Body.NONE
     answers: tuple[Answer, ...]
     errors: tuple[int, ...] = ()
-    """Statuses beside those that every operation of its access may answer."""
+    """Statuses of refusals, beside those that every operation of its access or with a body may answer."""
 
     @property
     def fields(self) -> frozenset[bytes]:
@@ -121,7 +121,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
             Answer(201, "It was created.", "Database", headers=(*_LOCATED, *_REPLAY)),
             Answer(200, "It was there, with the same options.", "Database", headers=_REPLAY),
         ),
-        errors=(409, 422),
+        errors=(409,),
     ),
     Operation(
         id="get_database",
@@ -138,7 +138,6 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         summary="Delete a database with all its collections.",
         access=Access.WRITE,
         answers=(Answer(204, "It is gone.", headers=_REPLAY),),
-        errors=(422,),
     ),
     Operation(
         id="list_collections",
@@ -159,7 +158,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
             Answer(201, "It was created.", "Collection", headers=(*_LOCATED, *_REPLAY)),
             Answer(200, "It was there, with the same options.", "Collection", headers=_REPLAY),
         ),
-        errors=(409, 422),
+        errors=(409,),
     ),
     Operation(
         id="get_collection",
@@ -176,7 +175,6 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         summary="Delete a collection with its documents. A later write creates it anew.",
         access=Access.WRITE,
         answers=(Answer(204, "It is gone.", headers=_REPLAY),),
-        errors=(422,),
     ),
     Operation(
         id="list_documents",
@@ -200,7 +198,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
             Answer(200, "All documents were created; one line for each.", "Results", (NDJSON,), _REPLAY),
             Answer(207, "Some were not; one line for each.", "Results", (NDJSON,), _REPLAY),
         ),
-        errors=(409, 413, 415, 417, 422, 507),
+        errors=(409, 422),
     ),
     Operation(
         id="get_document",
@@ -229,7 +227,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
             Answer(201, "It was created.", "Written", headers=(*_LOCATED, "ETag", *_REPLAY)),
             Answer(200, "It was replaced.", "Written", headers=("ETag", *_REPLAY)),
         ),
-        errors=(412, 413, 415, 417, 422, 507),
+        errors=(412, 422),
     ),
     Operation(
         id="delete_document",
@@ -240,7 +238,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         query=("id_type",),
         preconditions=(b"if-match",),
         answers=(Answer(204, "It is gone.", headers=_REPLAY),),
-        errors=(412, 422),
+        errors=(412,),
     ),
     Operation(
         id="get_request",
@@ -282,7 +280,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         access=Access.LOCAL,
         body=Body.OBJECT,
         answers=(Answer(202, "The hand-over has begun.", "Transfer"),),
-        errors=(404, 413, 415, 417),
+        errors=(404,),
     ),
     Operation(
         id="livez",

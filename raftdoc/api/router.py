@@ -63,6 +63,8 @@ class Router:
     def __init__(self, operations: Iterable[Operation], handlers: Mapping[str, Handler]) -> None:
         self._root = _Node()
         operations = tuple(operations)
+        self.methods = (*sorted({operation.method for operation in operations} | {"HEAD"}), "OPTIONS")
+        """Those that any resource has."""
         assert {operation.id for operation in operations} == set(handlers), sorted(handlers)
         for operation in operations:
             node = self._root

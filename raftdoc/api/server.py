@@ -70,6 +70,10 @@ class HttpServer:
         """The port that the server listens on, also where it was asked for any."""
         return int(self.sockets[0].getsockname()[1])
 
+    @property
+    def connection_count(self) -> int:
+        return len(self._connections)
+
     async def start(self, host: str, port: int) -> None:
         """Listen. Port 0 is any free one.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
@@ -21,9 +20,7 @@ class Contract:
         self.description = description
         resource = Resource(contents=description, specification=DRAFT202012)
         self._registry = Registry().with_resource("urn:api", resource)
-        self._paths = [
-            (_pattern(path), path) for path in sorted(description["paths"], key=lambda path: path.count("{"))
-        ]
+        self._paths = sorted(description["paths"], key=lambda path: path.count("{"))
 
     def check(self, method: str, target: str, body: bytes | None, headers: dict[str, str], answer: Answer) -> None:
         """Check an exchange: the answer always, the request where it was answered with success."""
@@ -39,19 +36,16 @@ class Contract:
         self._check_answer(operation, method, answer)
 
     def _operation(self, method: str, target: str) -> tuple[str, dict[str, Any] | None]:
-        raw = target.partition("?")[0]
-        for pattern, path in self._paths:
-            if pattern.fullmatch(raw):
+        for path in self._paths:
+            if _path_values(path, target) is not None:
                 return path, self.description["paths"][path].get(method.lower())
         return "", None
 
     def _check_parameters(self, path: str, operation: dict[str, Any], target: str, headers: dict[str, str]) -> None:
-        raw, _, query = target.partition("?")
+        query = target.partition("?")[2]
         sent = {("query", name): value for name, value in parse_qsl(query, keep_blank_values=True)}
         sent |= {("header", name.lower()): value for name, value in headers.items()}
-        values = _pattern(path).fullmatch(raw)
-        assert values is not None
-        sent |= {("path", name): unquote(value) for name, value in values.groupdict().items()}
+        sent |= {("path", name): value for name, value in (_path_values(path, target) or {}).items()}
         described = self.description["paths"][path]["parameters"] + operation["parameters"]
         known = {(p["in"], p["name"].lower() if p["in"] == "header" else p["name"]): p for p in described}
         for place, name in sent:
@@ -110,8 +104,15 @@ class Contract:
         Draft202012Validator(absolute, registry=self._registry).validate(value)
 
 
-def _pattern(path: str) -> re.Pattern[str]:
-    return re.compile(re.sub(r"{(\w+)}", r"(?P<\1>[^/]+)", path))
+def _path_values(path: str, target: str) -> dict[str, str] | None:
+    """Return the path parameters of a target by name; None: it is not of this path."""
+    expected, segments = path.split("/"), [unquote(part) for part in target.partition("?")[0].split("/")]
+    if len(expected) != len(segments) or "" in segments[1:]:
+        return None
+    pairs = list(zip(expected, segments, strict=True))
+    if any(name != segment for name, segment in pairs if not name.startswith("{")):
+        return None
+    return {name.strip("{}"): segment for name, segment in pairs if name.startswith("{")}
 
 
 def _as(schema: dict[str, Any], text: str) -> Any:

@@ -1,7 +1,7 @@
 """A backend in a dictionary, with the semantics of the real one, for one group per database and no failures of its own.
 
-What it cannot do by itself, a test asks of it: `failure` is raised by the next call, `gate` holds writes back,
-`is_slow` makes reads awaitable as they are without a lease.
+What it cannot do by itself, a test asks of it: `failures` are raised by the next calls, one each (None: that one
+succeeds), `gate` holds slow calls back, `is_slow` makes reads awaitable as they are without a lease.
 """
 
 from __future__ import annotations
@@ -61,10 +61,14 @@ class FakeBackend:
         self.written: dict[str, Database] = {}
         self.records: dict[tuple[str | None, str], tuple[RequestRecord, RaftdocError | None]] = {}
         self.missing: list[str] = []
-        self.failure: BaseException | None = None
+        self.failures: list[BaseException | None] = []
         self.gate: asyncio.Event | None = None
+        self.waiting_count = 0
+        """How many calls wait at the gate."""
         self.is_slow = False
         self.page_bytes_max = 1 << 20
+        self.indexes: tuple[tuple[int, int], ...] | None = None
+        """What answers name in the place of the one group, as if several had answered."""
         self.requests: list[Request] = []
         self.transfers: list[tuple[GroupId, NodeId | None]] = []
 
@@ -320,15 +324,20 @@ class FakeBackend:
         request.group = group
         request.indexes = ((group, Index(self.index)),)
         request.leader = NODE
+        if self.indexes is not None:
+            request.group = None
+            request.indexes = tuple((GroupId(group), Index(index)) for group, index in self.indexes)
 
     def _take_failure(self) -> None:
-        failure, self.failure = self.failure, None
+        failure = self.failures.pop(0) if self.failures else None
         if failure is not None:
             raise failure
 
     async def _pass_gate(self) -> None:
         if self.gate is not None:
+            self.waiting_count += 1
             await self.gate.wait()
+            self.waiting_count -= 1
 
     async def _write(self, request: Request, database: str | None, apply: Callable[[Index], Outcome]) -> Outcome:
         """Apply a write once for each idempotency key; the second time answer as the first time."""

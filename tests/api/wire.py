@@ -51,7 +51,7 @@ class Wire:
     @classmethod
     async def open(cls, port: int) -> Wire:
         async with asyncio.timeout(TIMEOUT_S):
-            return cls(*await asyncio.open_connection("127.0.0.1", port, limit=1 << 26))
+            return cls(*await asyncio.open_connection("127.0.0.1", port))
 
     async def send(self, data: bytes) -> None:
         async with asyncio.timeout(TIMEOUT_S):
