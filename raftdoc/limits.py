@@ -90,6 +90,8 @@ RECONNECT_BACKOFF_MS_MAX: Final = 1000
 
 # The log on disk --------------------------------------------------------------------------------
 LOG_SEGMENT_BYTES: Final = 64 * MIB
+LOG_BYTES_MAX: Final = 1024 * MIB
+"""Above this, what lagging groups left in old segments is written again at the head, so that these can go."""
 LOG_CACHE_BYTES: Final = 32 * MIB
 """Entries of the newest part of the log kept in memory, per node."""
 DISK_RESERVE_BYTES: Final = 64 * MIB

@@ -9,7 +9,7 @@ from array import array
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from raftdoc.ids import GroupId, Incarnation, Index, Term
 from raftdoc.raft import Configuration
@@ -29,6 +29,8 @@ class Span:
     segment: int
     first: Index
     offsets: array[int]
+    payload_bytes: int
+    """Of all its entries; an estimate once some of them went."""
 
     @property
     def stop(self) -> Index:
@@ -104,7 +106,8 @@ class GroupLog:
         if record.compacted is not None:
             self._compact(*record.compacted)
         if record.relocated:
-            self.place(record.entries[0][0], segment, array("I", [offset]) * len(record.entries))
+            offsets = array("I", [offset]) * len(record.entries)
+            self.place(Span(segment, record.entries[0][0], offsets, _payload_bytes(record.entries)))
         elif record.entries:
             self._append(record.entries, segment, offset)
         if record.hard_state is not None:
@@ -121,11 +124,9 @@ class GroupLog:
         assert entries[-1][0] == first + len(entries) - 1, (self.group, entries[-1][0], first, len(entries))
         spans = self.spans
         if not spans or spans[-1].segment != segment:
-            spans.append(Span(segment, first, array("I")))
-        if len(entries) == 1:
-            spans[-1].offsets.append(offset)
-        else:
-            spans[-1].offsets.extend(array("I", [offset]) * len(entries))
+            spans.append(Span(segment, first, array("I"), 0))
+        spans[-1].offsets.extend([offset] * len(entries))
+        spans[-1].payload_bytes += _payload_bytes(entries)
         self._run_terms(entries)
         self.last_index = Index(self.last_index + len(entries))
 
@@ -140,10 +141,7 @@ class GroupLog:
 
     def _truncate(self, index: Index) -> None:
         assert self.compacted_index < index <= self.last_index + 1, (self.group, index, self.last_index)
-        while self.spans and self.spans[-1].first >= index:
-            self.spans.pop()
-        if self.spans:
-            del self.spans[-1].offsets[index - self.spans[-1].first :]
+        self.spans = _parts(self.spans, Index(self.compacted_index + 1), index)
         while self.term_runs and self.term_runs[-1][0] >= index:
             self.term_runs.pop()
         self.last_index = Index(index - 1)
@@ -155,22 +153,21 @@ class GroupLog:
         if index >= self.last_index:
             self.spans, self.term_runs, self.last_index = [], [], index
             return
-        start, stop = Index(index + 1), Index(self.last_index + 1)
-        self.spans = [part for span in self.spans if (part := _part(span, start, stop))]
+        start = Index(index + 1)
+        self.spans = _parts(self.spans, start, Index(self.last_index + 1))
         run = bisect_right(self.term_runs, start, key=_first_of_run) - 1
         self.term_runs = [(start, self.term_runs[run][1]), *self.term_runs[run + 1 :]]
 
-    def place(self, first: Index, segment: int, offsets: array[int]) -> None:
-        """Say that entries first, first + 1, ... stand at offsets of segment, whatever was said before."""
-        stop = Index(first + len(offsets))
-        before = [part for span in self.spans if (part := _part(span, span.first, first))]
-        after = [part for span in self.spans if (part := _part(span, stop, span.stop))]
-        self.spans = [*before, Span(segment, first, offsets), *after]
+    def place(self, placed: Span) -> None:
+        """Say where entries stand, whatever was said before."""
+        spans = self.spans
+        before = _parts(spans, spans[0].first, placed.first) if spans else []
+        after = _parts(spans, placed.stop, spans[-1].stop) if spans else []
+        self.spans = [*before, placed, *after]
 
     def clamp(self) -> None:
         """Drop positions outside the live entries."""
-        start, stop = Index(self.compacted_index + 1), Index(self.last_index + 1)
-        self.spans = [part for span in self.spans if (part := _part(span, start, stop))]
+        self.spans = _parts(self.spans, Index(self.compacted_index + 1), Index(self.last_index + 1))
 
     def first_missing(self) -> Index | None:
         """Return the first live entry that has no position."""
@@ -192,14 +189,22 @@ class GroupLog:
         return min((span.segment for span in self.spans), default=otherwise)
 
 
-def _part(span: Span, start: Index, stop: Index) -> Span | None:
-    """Return what of the span is in start <= index < stop."""
+def _parts(spans: Iterable[Span], start: Index, stop: Index) -> list[Span]:
+    """Return what of the spans is in start <= index < stop."""
+    return [_part(span, start, stop) for span in spans if span.first < stop and span.stop > start]
+
+
+def _part(span: Span, start: Index, stop: Index) -> Span:
     first, stop = max(span.first, start), min(span.stop, stop)
-    if first >= stop:
-        return None
     if first == span.first and stop == span.stop:
         return span
-    return Span(span.segment, first, span.offsets[first - span.first : stop - span.first])
+    payload_bytes = span.payload_bytes * (stop - first) // len(span.offsets)
+    return Span(span.segment, first, span.offsets[first - span.first : stop - span.first], payload_bytes)
+
+
+def _payload_bytes(entries: Iterable[tuple[Any, ...]]) -> int:
+    """Return the bytes of the payloads of entries, or of the rows that they are packed as."""
+    return sum([len(entry[4]) for entry in entries])
 
 
 def _first_of_run(run: tuple[Index, Term]) -> Index:

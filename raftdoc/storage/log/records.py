@@ -32,7 +32,7 @@ class LogRecord(NamedTuple):
     """The newest one that recovery starts from; those after it are found in entries."""
     incarnation: Incarnation | None
     relocated: bool
-    """The entries are there already, with the same terms: this is a copy, so that an old segment can go."""
+    """The entries are there already: these are copies, so that an old segment can go. See `SharedLog.relocate`."""
 
 
 def log_record(

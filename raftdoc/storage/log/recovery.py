@@ -143,7 +143,7 @@ class _SegmentScan:
     def _place(self, groups: dict[GroupId, GroupLog], spans: list[tuple[GroupId, Span]]) -> None:
         for group, span in spans:
             if group in groups:
-                groups[group].place(span.first, span.segment, span.offsets)
+                groups[group].place(span)
         for log in groups.values():
             log.clamp()
 

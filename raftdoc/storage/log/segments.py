@@ -145,7 +145,7 @@ def encode_footer(groups: Iterable[GroupLog], segment: int, frames_stop: int, fi
     """
     groups = list(groups)
     rows = [
-        (log.group, span.first, _little_endian(span.offsets).tobytes())
+        (log.group, span.first, _little_endian(span.offsets).tobytes(), span.payload_bytes)
         for log in groups
         for span in log.spans
         if span.segment == segment
@@ -176,7 +176,10 @@ def decode_footer(footer: bytes, trailer: Trailer) -> tuple[dict[GroupId, GroupL
     if len(footer) != trailer.footer_bytes or xxh3_64_intdigest(footer) != trailer.footer_checksum:
         return None
     table, rows = _unpack(footer)
-    spans = [(GroupId(group), Span(trailer.sequence, first, _offsets(packed))) for group, first, packed in rows]
+    spans = [
+        (GroupId(group), Span(trailer.sequence, Index(first), _offsets(packed), payload_bytes))
+        for group, first, packed, payload_bytes in rows
+    ]
     return decode_table(table), spans
 
 

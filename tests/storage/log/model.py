@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from raftdoc.ids import GroupId, Incarnation, Index, NodeId, Term
+from raftdoc.limits import LOG_BYTES_MAX
 from raftdoc.raft import Configuration
 from raftdoc.raft.messages import Entry, EntryKind, HardState
 from raftdoc.storage.log.files import LogFiles
@@ -92,10 +93,15 @@ def _term_runs(entries: list[Entry]) -> list[tuple[Index, Term]]:
 
 
 def open_log(
-    files: LogFiles, *, life: int = 1, segment_bytes: int = SEGMENT_BYTES, reserve_bytes: int = 0
+    files: LogFiles, *, life: int = 1, reserve_bytes: int = 0, log_bytes_max: int = LOG_BYTES_MAX
 ) -> SharedLog:
     return SharedLog.open(
-        files.path(""), files=files, life=life, segment_bytes=segment_bytes, reserve_bytes=reserve_bytes
+        files.path(""),
+        files=files,
+        life=life,
+        segment_bytes=SEGMENT_BYTES,
+        reserve_bytes=reserve_bytes,
+        log_bytes_max=log_bytes_max,
     )
 
 

@@ -159,3 +159,32 @@ def test_a_crash_at_every_step_of_a_release_keeps_the_log() -> None:
         again.release()
         copy.crash_after(done, lambda sector: False)
         assert observe(open_log(copy, life=2)) == expected
+
+
+def test_little_that_a_lagging_group_left_behind_is_copied_to_the_head_so_that_old_segments_go() -> None:
+    files = MemoryFiles()
+    log = open_log(files, log_bytes_max=4 * SEGMENT_BYTES)
+    commit(log, log_record(IDLE, entries=entries(1, 3, 1, b"lagging")))
+    for _ in range(12):
+        compact(log, BUSY, fill(log, log.segment_count + 1))
+        while (pending := log.relocate(10)) is not None:
+            log.write([pending])
+            log.durable(pending)
+        log.release()
+        assert log.segment_count <= 5
+    expected = observe(log)
+    assert expected.groups[IDLE].entries == entries(1, 3, 1, b"lagging")
+    assert observe(open_log(files, life=2)) == expected
+
+
+def test_a_group_that_fills_the_log_itself_is_not_copied() -> None:
+    log = open_log(MemoryFiles(), log_bytes_max=2 * SEGMENT_BYTES)
+    fill(log, 6)
+    assert log.relocate(1 << 20) is None
+
+
+def test_nothing_is_copied_below_the_budget() -> None:
+    log = open_log(MemoryFiles(), log_bytes_max=8 * SEGMENT_BYTES)
+    commit(log, log_record(IDLE, entries=entries(1, 3)))
+    compact(log, BUSY, fill(log, 6))
+    assert log.relocate(1 << 20) is None
