@@ -39,7 +39,7 @@ def find_fault(text: str, search_max: int) -> str | None:
 
     The grammar has to be right up to the fault.
     """
-    # One set of names per open object, None per open array; and whether a name is expected next.
+    # One set of names per open object, None per open array; and whether a name is expected next, if in an object.
     open_names: list[set[str] | None] = []
     is_name_next = False
     match = _TOKEN.match(text, 0, search_max)
@@ -58,7 +58,7 @@ def find_fault(text: str, search_max: int) -> str | None:
             open_names.pop()
             is_name_next = False
         elif separator is not None:
-            is_name_next = separator == "," and open_names[-1] is not None
+            is_name_next = separator == ","
         else:
             problem = _word_problem(word)
         if problem is not None:

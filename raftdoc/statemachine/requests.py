@@ -41,13 +41,16 @@ READ_AHEAD_RECORDS: Final = 256
 
 _EXPIRES = Struct(">Q")
 _UUID7 = re.compile(
-    r"([0-9a-f]{8})-([0-9a-f]{4})-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE
+    r"([0-9a-f]{8})-([0-9a-f]{4})-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}(?:#.*)?", re.ASCII | re.IGNORECASE
 )
 _T = TypeVar("_T")
 
 
 def uuid7_time_ms(key: str) -> int | None:
-    """Return the time that a UUIDv7 carries, in ms since 1970; None if key is none."""
+    """Return the time that a UUIDv7 carries, in ms since 1970; None if key is none.
+
+    A key derived from one, with `#` and more behind it, is as old as that one.
+    """
     match = _UUID7.fullmatch(key)
     return None if match is None else int(match[1] + match[2], 16)
 

@@ -31,7 +31,7 @@ def _has_reserved_name(value):
 
 
 @given(documents, st.sampled_from([None, 2]), st.booleans())
-def test_value_survives_whatever_the_writing(fields, indent, ascii_only):
+def test_value_survives_whatever_the_writing(fields, indent, ascii_only) -> None:
     if _has_reserved_name(fields):
         return
     body = json.dumps(fields, indent=indent, ensure_ascii=ascii_only).encode()
@@ -41,7 +41,7 @@ def test_value_survives_whatever_the_writing(fields, indent, ascii_only):
 
 
 @given(documents)
-def test_normal_bytes_are_normal(fields):
+def test_normal_bytes_are_normal(fields) -> None:
     if _has_reserved_name(fields):
         return
     normal = orjson.dumps(fields)
@@ -49,7 +49,7 @@ def test_normal_bytes_are_normal(fields):
 
 
 @given(documents, valid_ids)
-def test_id_stands_first_whatever_was_there(fields, id_):
+def test_id_stands_first_whatever_was_there(fields, id_) -> None:
     normal = orjson.dumps(fields)
     expected = orjson.dumps({"_id": id_, **fields})
     assert with_id(normal, id_) == expected
@@ -59,7 +59,7 @@ def test_id_stands_first_whatever_was_there(fields, id_):
 
 
 @given(documents, valid_ids)
-def test_id_in_the_body_is_found(fields, id_):
+def test_id_in_the_body_is_found(fields, id_) -> None:
     if _has_reserved_name(fields):
         return
     parsed = parse_document(orjson.dumps({**fields, "_id": id_}))
@@ -67,19 +67,19 @@ def test_id_in_the_body_is_found(fields, id_):
     assert type(parsed.id) is type(id_)
 
 
-def test_nested_id_is_no_id():
+def test_nested_id_is_no_id() -> None:
     body = b'{"a":{"_id":1}}'
     assert parse_document(body).id is None
     assert with_id(body, "x") == b'{"_id":"x","a":{"_id":1}}'
 
 
-def test_one_and_one_point_zero_stay_what_they_are():
+def test_one_and_one_point_zero_stay_what_they_are() -> None:
     body = b'{"a":1,"b":1.0,"c":-0.0,"d":1e+16}'
     assert parse_document(body).normal == body
 
 
 @pytest.mark.parametrize("limit", [-(1 << 63), (1 << 63) - 1])
-def test_integers_reach_to_the_ends_of_int64(limit):
+def test_integers_reach_to_the_ends_of_int64(limit) -> None:
     body = b'{"a":%d}' % limit
     assert parse_document(body).normal == body
 
@@ -114,7 +114,7 @@ def test_integers_reach_to_the_ends_of_int64(limit):
         (b'{"a":01}', "line 1, column 7"),
     ],
 )
-def test_refused_json_names_its_place(body, place):
+def test_refused_json_names_its_place(body, place) -> None:
     with pytest.raises(MalformedJson, match=place):
         parse_document(body)
     with pytest.raises(MalformedJson, match=place):
@@ -150,14 +150,14 @@ raw_values = st.recursive(
         (b'"k":"\\ud800"', "a lone surrogate in a string"),
     ],
 )
-def test_fault_far_behind_in_a_large_text_is_named_by_its_value(fault, problem):
+def test_fault_far_behind_in_a_large_text_is_named_by_its_value(fault, problem) -> None:
     body = b'{"a":[' + b'"NaN",' * 50_000 + b"1]," + fault + b"}"
     with pytest.raises(MalformedJson) as caught:
         parse_json(body)
     assert caught.value.detail == problem
 
 
-def test_large_text_that_is_too_deep_far_behind_is_no_document():
+def test_large_text_that_is_too_deep_far_behind_is_no_document() -> None:
     body = b'{"a":[' + b'"x",' * 50_000 + _nested(100) + b"]}"
     with pytest.raises(InvalidDocument, match=r"^more than 100 levels"):
         parse_document(body)
@@ -173,22 +173,22 @@ def _attempt(parse):
 
 @settings(max_examples=500)
 @given(raw_values, st.sampled_from(["", " "]))
-def test_fast_path_accepts_what_the_strict_parser_accepts(value, space):
+def test_fast_path_accepts_what_the_strict_parser_accepts(value, space) -> None:
     body = f'{{"x":{space}{value}}}'.encode()
     assert _attempt(lambda: parse_document(body).normal) == _attempt(lambda: orjson.dumps(parse_json(body)))
 
 
-def test_escaped_pairs_are_no_lone_surrogates():
+def test_escaped_pairs_are_no_lone_surrogates() -> None:
     assert parse_document(b'{"a":"\\ud83d\\ude00 \\\\ud800"}').normal == '{"a":"😀 \\\\ud800"}'.encode()
 
 
-def test_long_runs_of_digits_in_strings_and_names_are_fine():
+def test_long_runs_of_digits_in_strings_and_names_are_fine() -> None:
     body = b'{"12345678901234567890123":"99999999999999999999"}'
     assert parse_document(body).normal == body
 
 
 @pytest.mark.parametrize("body", [b"[]", b'"a"', b"1", b"null", b" [1]"])
-def test_root_that_is_no_object_is_no_document(body):
+def test_root_that_is_no_object_is_no_document(body) -> None:
     with pytest.raises(InvalidDocument, match="a document is a JSON object"):
         parse_document(body)
 
@@ -197,7 +197,7 @@ def _nested(levels, opening=b'{"a":', closing=b"}", core=b"{}"):
     return opening * (levels - 1) + core + closing * (levels - 1)
 
 
-def test_a_hundred_levels_are_allowed_and_no_more():
+def test_a_hundred_levels_are_allowed_and_no_more() -> None:
     assert parse_document(_nested(100)).normal == _nested(100)
     with pytest.raises(InvalidDocument, match="100 levels"):
         parse_document(_nested(101))
@@ -208,7 +208,7 @@ def test_a_hundred_levels_are_allowed_and_no_more():
         parse_json(b"[" * 101 + b"]" * 101)
 
 
-def test_very_deep_nesting_is_refused_with_its_place():
+def test_very_deep_nesting_is_refused_with_its_place() -> None:
     for levels in (300, 900, 2_000, 100_000):
         with pytest.raises((InvalidDocument, MalformedJson), match="line 1, column 501: more than 100 levels"):
             parse_document(_nested(levels))
@@ -216,12 +216,12 @@ def test_very_deep_nesting_is_refused_with_its_place():
             parse_json(_nested(levels))
 
 
-def test_many_brackets_side_by_side_are_not_depth():
+def test_many_brackets_side_by_side_are_not_depth() -> None:
     body = b'{"a":[' + b",".join([b"[]"] * 500) + b'],"b":"[[["}'
     assert parse_document(body).normal == body
 
 
-def test_size_is_bounded_as_sent_and_as_stored():
+def test_size_is_bounded_as_sent_and_as_stored() -> None:
     with pytest.raises(TooLarge) as caught:
         parse_document(b'{"a":"%s"}' % (b"x" * DOCUMENT_BYTES_MAX))
     assert caught.value.limit == DOCUMENT_BYTES_MAX
@@ -240,25 +240,25 @@ def test_size_is_bounded_as_sent_and_as_stored():
         (b'{"$date":"2024-01-01T00:00:00Z"}', "/$date"),
     ],
 )
-def test_names_with_a_dollar_are_reserved(body, pointer):
+def test_names_with_a_dollar_are_reserved(body, pointer) -> None:
     with pytest.raises(InvalidName) as caught:
         parse_document(body)
     assert caught.value.pointer == pointer
 
 
-def test_tagged_scalars_are_kept_as_written():
+def test_tagged_scalars_are_kept_as_written() -> None:
     body = b'{"a":{"$date":"2024-05-01T12:00:00+02:00"},"b":[{"$numberDecimal":"1.50"}],"c":"$"}'
     assert parse_document(body).normal == body
 
 
-def test_tagged_scalar_with_wrong_content_is_refused_with_its_place():
+def test_tagged_scalar_with_wrong_content_is_refused_with_its_place() -> None:
     with pytest.raises(InvalidDocument, match=r"\$date") as caught:
         parse_document(b'{"a":[{"$date":"yesterday"}]}')
     assert caught.value.pointer == "/a/0"
 
 
 @pytest.mark.parametrize("id_", [None, [], [1], {}, {"a": 1}, "", ".", "..", "é" * 257, {"$date": "x"}, {"$oid": 1}])
-def test_what_cannot_be_an_id_is_refused(id_):
+def test_what_cannot_be_an_id_is_refused(id_) -> None:
     with pytest.raises(InvalidId):
         check_id(id_)
     with pytest.raises((InvalidId, InvalidDocument)):
@@ -268,22 +268,22 @@ def test_what_cannot_be_an_id_is_refused(id_):
 @pytest.mark.parametrize(
     "id_", ["a", "é" * 256, "...", "a/b", "\0", 0, -1.5, True, {"$oid": "65f0c0ffee65f0c0ffee65f0"}]
 )
-def test_every_scalar_but_null_can_be_an_id(id_):
+def test_every_scalar_but_null_can_be_an_id(id_) -> None:
     assert check_id(id_) is id_
 
 
-def test_binary_id_is_bounded_like_a_string():
+def test_binary_id_is_bounded_like_a_string() -> None:
     with pytest.raises(InvalidId, match="512"):
         check_id({"$binary": {"base64": "AAAA" * 200, "subType": "00"}})
 
 
-def test_ids_of_equal_value_are_one_document():
+def test_ids_of_equal_value_are_one_document() -> None:
     assert id_key(1) == id_key(1.0)
     assert id_key(1) != id_key(True)
     assert id_key(1) != id_key("1")
 
 
-def test_path_form_is_a_string_and_json_form_is_what_it_says():
+def test_path_form_is_a_string_and_json_form_is_what_it_says() -> None:
     assert parse_id("42") == "42"
     assert parse_id("42", is_json=True) == 42
     assert parse_id('{"$oid":"65f0c0ffee65f0c0ffee65f0"}', is_json=True) == {"$oid": "65f0c0ffee65f0c0ffee65f0"}
@@ -298,11 +298,11 @@ def test_path_form_is_a_string_and_json_form_is_what_it_says():
 
 
 @pytest.mark.parametrize("name", ["a", "_x", "9", "A-b.c_d", "x" * 120])
-def test_names(name):
+def test_names(name) -> None:
     assert parse_name(name) == name
 
 
 @pytest.mark.parametrize("name", ["", "-a", ".a", "$a", "a b", "a/b", "ä", "x" * 121, "a\n"])
-def test_names_of_other_forms_are_refused(name):
+def test_names_of_other_forms_are_refused(name) -> None:
     with pytest.raises(InvalidName):
         parse_name(name)

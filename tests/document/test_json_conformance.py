@@ -52,18 +52,18 @@ def _accepts(text: bytes) -> bool:
     return True
 
 
-def test_all_texts_that_are_json_are_accepted_but_duplicate_names():
+def test_all_texts_that_are_json_are_accepted_but_duplicate_names() -> None:
     refused = {case["name"] for case in CASES if case["expect"] == "accept" and not _accepts(_text(case))}
     assert refused == DUPLICATE_NAMES
 
 
-def test_of_what_is_left_open_only_tiny_numbers_are_accepted():
+def test_of_what_is_left_open_only_tiny_numbers_are_accepted() -> None:
     accepted = {case["name"] for case in CASES if case["expect"] == "either" and _accepts(_text(case))}
     assert accepted == ACCEPTED_AT_WILL
 
 
 @pytest.mark.parametrize("text", _cases("reject"))
-def test_text_that_is_no_json_is_refused_with_its_place(text):
+def test_text_that_is_no_json_is_refused_with_its_place(text) -> None:
     with pytest.raises(MalformedJson, match=r"^line \d+, column \d+: "):
         parse_json(text)
     with pytest.raises(MalformedJson, match=r"^line \d+, column \d+: "):
@@ -71,7 +71,7 @@ def test_text_that_is_no_json_is_refused_with_its_place(text):
 
 
 @pytest.mark.parametrize("text", _cases("accept"))
-def test_document_is_every_accepted_object_and_keeps_its_value(text):
+def test_document_is_every_accepted_object_and_keeps_its_value(text) -> None:
     if not _accepts(text):
         return
     value = parse_json(text)

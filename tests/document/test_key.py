@@ -23,22 +23,22 @@ def _order(left: bytes, right: bytes) -> int:
 
 
 @given(json_values, json_values)
-def test_order_of_keys_is_the_order_of_values(left, right):
+def test_order_of_keys_is_the_order_of_values(left, right) -> None:
     assert _order(encode_key(left), encode_key(right)) == compare(left, right)
 
 
 @given(scalars, scalars)
-def test_order_of_keys_is_the_order_of_scalars(left, right):
+def test_order_of_keys_is_the_order_of_scalars(left, right) -> None:
     assert _order(encode_key(left), encode_key(right)) == compare(left, right)
 
 
 @given(json_values, json_values)
-def test_descending_keys_have_the_opposite_order(left, right):
+def test_descending_keys_have_the_opposite_order(left, right) -> None:
     assert _order(encode_key(left, descending=True), encode_key(right, descending=True)) == -compare(left, right)
 
 
 @given(json_values)
-def test_key_decodes_to_an_equal_value(value):
+def test_key_decodes_to_an_equal_value(value) -> None:
     key = encode_key(value)
     decoded, offset = decode_key(key)
     assert offset == len(key)
@@ -47,7 +47,7 @@ def test_key_decodes_to_an_equal_value(value):
 
 
 @given(st.lists(st.tuples(json_values, st.booleans()), max_size=5), st.binary(max_size=3))
-def test_keys_delimit_themselves_in_any_mix_of_directions(parts, tail):
+def test_keys_delimit_themselves_in_any_mix_of_directions(parts, tail) -> None:
     data = b"".join(encode_key(value, descending=descending) for value, descending in parts)
     offset = 0
     for value, _ in parts:
@@ -60,7 +60,7 @@ compounds = st.lists(scalars, min_size=2, max_size=2)
 
 
 @given(compounds, compounds, st.tuples(st.booleans(), st.booleans()))
-def test_compound_keys_order_by_each_part_in_its_direction(left, right, directions):
+def test_compound_keys_order_by_each_part_in_its_direction(left, right, directions) -> None:
     def key(values):
         return b"".join(encode_key(value, descending=down) for value, down in zip(values, directions, strict=True))
 
@@ -72,7 +72,7 @@ def test_compound_keys_order_by_each_part_in_its_direction(left, right, directio
 
 
 @given(json_values, json_values)
-def test_no_key_is_a_prefix_of_another(left, right):
+def test_no_key_is_a_prefix_of_another(left, right) -> None:
     left_key, right_key = encode_key(left), encode_key(right)
     assert left_key == right_key or not right_key.startswith(left_key)
 
@@ -99,29 +99,29 @@ def test_no_key_is_a_prefix_of_another(left, right):
         ({"$numberDecimal": "0.1"}, "20bfb9999999999999017fff0b00"),
     ],
 )
-def test_keys_never_change_because_they_are_on_disk(value, key):
+def test_keys_never_change_because_they_are_on_disk(value, key) -> None:
     assert encode_key(value).hex() == key
 
 
-def test_numbers_of_equal_value_have_one_key():
+def test_numbers_of_equal_value_have_one_key() -> None:
     keys = {encode_key(value) for value in (7, 7.0, {"$numberDecimal": "7.00"}, {"$numberDecimal": "0.7E1"})}
     assert len(keys) == 1
 
 
-def test_booleans_are_no_numbers():
+def test_booleans_are_no_numbers() -> None:
     assert encode_key(True) != encode_key(1)
     assert encode_key(False) != encode_key(0)
 
 
 @given(st.integers(-(1 << 63), (1 << 63) - 1), st.sampled_from([-1, 0, 1]))
-def test_neighbours_of_large_integers_stay_apart(number, step):
+def test_neighbours_of_large_integers_stay_apart(number, step) -> None:
     other = max(-(1 << 63), min((1 << 63) - 1, number + step))
     assert _order(encode_key(number), encode_key(other)) == _sign(number - other)
     assert decode_key(encode_key(number))[0] == number
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False))
-def test_floats_come_back_exactly(number):
+def test_floats_come_back_exactly(number) -> None:
     decoded, _ = decode_key(encode_key(number))
     assert decoded == number
     assert math.copysign(1, decoded) == math.copysign(1, number) or number == 0
@@ -130,6 +130,6 @@ def test_floats_come_back_exactly(number):
 @pytest.mark.parametrize(
     "data", [b"", b"\x00", b"\x30abc", b"\x20\x80", b"\x50\x10", b"\x60\x00\x00\x00\x05\x00a", b"\x01"]
 )
-def test_what_is_no_key_is_refused(data):
+def test_what_is_no_key_is_refused(data) -> None:
     with pytest.raises(StateCorrupt):
         decode_key(data)

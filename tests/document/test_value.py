@@ -97,27 +97,27 @@ EQUAL = [
 
 
 @pytest.mark.parametrize(("lower", "higher"), list(pairwise(ASCENDING)))
-def test_values_are_in_one_order(lower, higher):
+def test_values_are_in_one_order(lower, higher) -> None:
     assert compare(lower, higher) == -1
     assert compare(higher, lower) == 1
 
 
 @pytest.mark.parametrize(("left", "right"), EQUAL)
-def test_values_that_mean_the_same_are_equal(left, right):
+def test_values_that_mean_the_same_are_equal(left, right) -> None:
     assert compare(left, right) == 0
 
 
 @pytest.mark.parametrize(("left", "right"), [(True, 1), (False, 0), ([True], [1]), ({"a": False}, {"a": 0}), ("1", 1)])
-def test_values_of_other_types_are_not_equal(left, right):
+def test_values_of_other_types_are_not_equal(left, right) -> None:
     assert compare(left, right) != 0
 
 
-def test_order_of_fields_counts():
+def test_order_of_fields_counts() -> None:
     assert compare({"a": 1, "b": 2}, {"b": 2, "a": 1}) == -1
 
 
 @given(json_values, json_values, json_values)
-def test_order_is_total(one, two, three):
+def test_order_is_total(one, two, three) -> None:
     assert compare(one, one) == 0
     assert compare(one, two) == -compare(two, one)
     if compare(one, two) <= 0 and compare(two, three) <= 0:
@@ -129,12 +129,12 @@ def _exact(number):
 
 
 @given(numbers, numbers)
-def test_numbers_compare_exactly_across_types(left, right):
+def test_numbers_compare_exactly_across_types(left, right) -> None:
     expected = (_exact(left) > _exact(right)) - (_exact(left) < _exact(right))
     assert compare(left, right) == expected
 
 
-def test_sort_key_sorts_a_list():
+def test_sort_key_sorts_a_list() -> None:
     shuffled = Random(1).sample(ASCENDING, len(ASCENDING))
     assert sorted(shuffled, key=sort_key) == ASCENDING
 
@@ -196,7 +196,7 @@ def test_sort_key_sorts_a_list():
         )
     ],
 )
-def test_tagged_scalar_that_is_not_what_its_tag_says_is_refused(reader, value):
+def test_tagged_scalar_that_is_not_what_its_tag_says_is_refused(reader, value) -> None:
     with pytest.raises(InvalidDocument, match=r"\$"):
         reader(value)
 
@@ -204,5 +204,5 @@ def test_tagged_scalar_that_is_not_what_its_tag_says_is_refused(reader, value):
 @pytest.mark.parametrize(
     "text", ["1" * 34 + "0" * 40, "0" * 50 + "1", "1E6144", "1E-6176", ".5", "5.", "+1", "-Infinity"]
 )
-def test_decimals_within_decimal128_are_accepted(text):
+def test_decimals_within_decimal128_are_accepted(text) -> None:
     assert decimal_of({"$numberDecimal": text}) == Decimal(text)

@@ -45,7 +45,7 @@ def _node(node: str, store: str, port: int = 1) -> bytes:
     return commands.register_node(NodeId(node), StoreId(store), http=f"http://h:{port}", peer=f"h:{port + 1}", host="h")
 
 
-def test_first_cluster_id_and_cursor_key_count():
+def test_first_cluster_id_and_cursor_key_count() -> None:
     catalog = Catalog()
     assert (catalog.machine.cluster_id, catalog.machine.cursor_key) == (None, None)
     first, again, other = catalog.run(
@@ -60,7 +60,7 @@ def test_first_cluster_id_and_cursor_key_count():
         assert (machine.cluster_id, machine.cursor_key) == ("c1", b"1" * 32)
 
 
-def test_node_may_move_but_not_come_back_with_another_store():
+def test_node_may_move_but_not_come_back_with_another_store() -> None:
     catalog = Catalog()
     assert catalog.one(_node("n1", "s1")).created
     moved = catalog.one(_node("n1", "s1", port=5))
@@ -72,14 +72,14 @@ def test_node_may_move_but_not_come_back_with_another_store():
     assert dict(CatalogMachine(catalog.engine, KEYS).nodes) == {"n1": expected}
 
 
-def test_number_of_nodes_is_bounded():
+def test_number_of_nodes_is_bounded() -> None:
     catalog = Catalog()
     catalog.run(*(_node(f"n{number}", f"s{number}") for number in range(CLUSTER_NODES_MAX)))
     assert catalog.one(_node("x", "x")).code == "limit_reached"
     assert catalog.one(_node("n0", "s0", port=7)).code == "ok"
 
 
-def test_database_is_created_once_with_its_options():
+def test_database_is_created_once_with_its_options() -> None:
     catalog = Catalog()
     first, again, other = catalog.run(
         _database("shop", {"a": 1, "b": 2}), _database("shop", {"b": 2, "a": 1}), _database("shop", {"a": 1.0, "b": 2})
@@ -93,7 +93,7 @@ def test_database_is_created_once_with_its_options():
     assert CatalogMachine(catalog.engine, KEYS).databases["shop"] == record
 
 
-def test_number_of_databases_is_bounded():
+def test_number_of_databases_is_bounded() -> None:
     catalog = Catalog()
     catalog.run(*(_database(f"d{number}") for number in range(DATABASES_MAX)))
     assert catalog.one(_database("x")).code == "limit_reached"
@@ -102,7 +102,7 @@ def test_number_of_databases_is_bounded():
     assert catalog.one(_database("x")).code == "ok"
 
 
-def test_database_is_dropped_in_two_steps():
+def test_database_is_dropped_in_two_steps() -> None:
     catalog = Catalog()
     catalog.one(_database("shop"))
     assert catalog.one(commands.forget_database("shop", GroupId(1))).code == "conflict"
@@ -117,7 +117,7 @@ def test_database_is_dropped_in_two_steps():
     assert catalog.one(commands.drop_database("shop")).code == "database_not_found"
 
 
-def test_group_ids_are_never_reused_not_even_after_a_restart():
+def test_group_ids_are_never_reused_not_even_after_a_restart() -> None:
     catalog = Catalog()
     assert catalog.machine.next_group == 1
     catalog.run(_database("shop"), commands.drop_database("shop"), commands.forget_database("shop", GroupId(1)))
@@ -126,7 +126,7 @@ def test_group_ids_are_never_reused_not_even_after_a_restart():
     assert catalog.one(_database("shop")).data == 2
 
 
-def test_catalog_writes_have_idempotency_keys_too():
+def test_catalog_writes_have_idempotency_keys_too() -> None:
     catalog = Catalog()
     first = catalog.one(_database("shop", key="k"))
     catalog.one(_database("other"))
@@ -136,17 +136,17 @@ def test_catalog_writes_have_idempotency_keys_too():
     assert record.outcome == first
 
 
-def test_views_of_the_catalog_cannot_be_written():
+def test_views_of_the_catalog_cannot_be_written() -> None:
     catalog = Catalog()
     with pytest.raises(TypeError):
         catalog.machine.databases["x"] = None  # type: ignore[index]
 
 
-def test_every_code_of_the_catalog_is_in_the_error_catalogue():
+def test_every_code_of_the_catalog_is_in_the_error_catalogue() -> None:
     assert {"wrong_cluster", "wrong_store", "conflict", "limit_reached", "key_ahead", "key_expired"} <= set(CATALOGUE)
 
 
-def test_unreadable_record_stops_the_machine_when_it_loads():
+def test_unreadable_record_stops_the_machine_when_it_loads() -> None:
     catalog = Catalog()
     catalog.one(_database("shop"))
     catalog.engine.write({KEYS.meta("database/shop"): b"\xc1"})
@@ -166,7 +166,7 @@ steps = st.one_of(
 
 
 @given(st.lists(st.lists(steps, max_size=4), min_size=1, max_size=8), st.data())
-def test_cutting_refusing_and_restarting_change_no_byte(history, data):
+def test_cutting_refusing_and_restarting_change_no_byte(history, data) -> None:
     entries = [entry(index, batch, 1_000 * index) for index, batch in enumerate(history, start=1)]
     entries.append(noop(len(entries) + 1))
     whole = Catalog()

@@ -53,12 +53,12 @@ EXAMPLES = [
 
 
 @pytest.mark.parametrize(("encoded", "fields"), EXAMPLES)
-def test_command_is_an_array_that_begins_with_op_and_level(encoded, fields):
+def test_command_is_an_array_that_begins_with_op_and_level(encoded, fields) -> None:
     assert msgpack.unpackb(encoded) == fields
     assert commands.is_known(encoded)
 
 
-def test_every_op_has_an_example_a_handler_and_a_line_in_the_table():
+def test_every_op_has_an_example_a_handler_and_a_line_in_the_table() -> None:
     assert {fields[0] for _, fields in EXAMPLES} == set(Op)
     assert OPEN_HANDLERS.keys() | CATALOG_HANDLERS.keys() == set(Op)
     assert CLOSED_HANDLERS.keys() == OPEN_HANDLERS.keys()
@@ -68,7 +68,7 @@ def test_every_op_has_an_example_a_handler_and_a_line_in_the_table():
 
 
 @pytest.mark.parametrize("count", [0, 1, 15, 16, 300, 70_000])
-def test_batch_is_an_array_of_the_commands(count):
+def test_batch_is_an_array_of_the_commands(count) -> None:
     command = commands.drop_collection("c")
     assert msgpack.unpackb(commands.batch([command] * count)) == [[33, 1, None, "c"]] * count
 
@@ -76,11 +76,11 @@ def test_batch_is_an_array_of_the_commands(count):
 @pytest.mark.parametrize(
     "command", [b"", b"\x94", b"\x94\x01", b"\x94\x7f\x01\xc0", b"\x94\x01\x02\xc0", b"\xc0\x01\x01"]
 )
-def test_command_of_another_version_is_not_known(command):
+def test_command_of_another_version_is_not_known(command) -> None:
     assert not commands.is_known(command)
 
 
-def test_number_of_documents_of_a_command_is_bounded():
+def test_number_of_documents_of_a_command_is_bounded() -> None:
     with pytest.raises(TooLarge, match="16384 documents"):
         commands.create_many("c", [("a", DOCUMENT)] * (commands.CREATE_MANY_ITEMS_MAX + 1), atomic=False)
     with pytest.raises(TooLarge, match=str(BULK_DOCUMENTS_MAX)):

@@ -26,7 +26,7 @@ def _without_make(history):
 
 @settings(max_examples=300)
 @given(histories)
-def test_commands_do_what_a_simple_model_does(history):
+def test_commands_do_what_a_simple_model_does(history) -> None:
     # Keys are never forgotten here: log time stays within retention.
     entries, expected, model = build([(steps, 0) for steps, _ in _without_make(history)])
     engine = MemoryEngine()
@@ -46,7 +46,7 @@ def test_commands_do_what_a_simple_model_does(history):
     assert machine.digest() == recompute_digest(engine, KEYS)
 
 
-def test_revision_is_index_and_ordinal_of_the_change():
+def test_revision_is_index_and_ordinal_of_the_change() -> None:
     runner = Runner()
     outcomes = runner.run(*(commands.put("c", str(number), document(str(number), 1)) for number in range(3)))
     assert [outcome.revision for outcome in outcomes] == [1 << 20, 1 << 20 | 1, 1 << 20 | 2]
@@ -55,7 +55,7 @@ def test_revision_is_index_and_ordinal_of_the_change():
     assert (again.revision, again.created) == (2 << 20, False)
 
 
-def test_deletion_takes_a_number_of_its_own():
+def test_deletion_takes_a_number_of_its_own() -> None:
     runner = Runner()
     outcomes = runner.run(
         commands.put("c", "a", document("a", 1)), commands.delete("c", "a"), commands.put("c", "a", document("a", 2))
@@ -63,7 +63,7 @@ def test_deletion_takes_a_number_of_its_own():
     assert [outcome.revision for outcome in outcomes] == [1 << 20, 0, 1 << 20 | 2]
 
 
-def test_if_match_replaces_only_that_revision():
+def test_if_match_replaces_only_that_revision() -> None:
     runner = Runner()
     revision = runner.one(commands.put("c", "a", document("a", 1))).revision
     assert runner.one(commands.put("c", "a", document("a", 2), if_match=revision + 1)).code == "precondition_failed"
@@ -72,13 +72,13 @@ def test_if_match_replaces_only_that_revision():
     assert (replaced.code, replaced.created) == ("ok", False)
 
 
-def test_if_none_match_creates_only():
+def test_if_none_match_creates_only() -> None:
     runner = Runner()
     assert runner.one(commands.put("c", "a", document("a", 1), if_none_match=True)).created
     assert runner.one(commands.put("c", "a", document("a", 2), if_none_match=True)).code == "precondition_failed"
 
 
-def test_both_preconditions_together_never_hold():
+def test_both_preconditions_together_never_hold() -> None:
     runner = Runner()
     revision = runner.one(commands.put("c", "a", document("a", 1))).revision
     for id_ in ("a", "b"):
@@ -86,13 +86,13 @@ def test_both_preconditions_together_never_hold():
         assert runner.one(both).code == "precondition_failed"
 
 
-def test_failed_precondition_creates_no_collection():
+def test_failed_precondition_creates_no_collection() -> None:
     runner = Runner()
     runner.one(commands.put("c", "a", document("a", 1), if_match=5))
     assert runner.machine.collections() == []
 
 
-def test_reads_and_deletes_tell_missing_collection_from_missing_document():
+def test_reads_and_deletes_tell_missing_collection_from_missing_document() -> None:
     runner = Runner()
     assert runner.one(commands.delete("c", "a")).code == "collection_not_found"
     with pytest.raises(NotFound) as caught:
@@ -103,7 +103,7 @@ def test_reads_and_deletes_tell_missing_collection_from_missing_document():
     assert runner.machine.get("c", id_key("a")) is None
 
 
-def test_create_many_tells_each_item():
+def test_create_many_tells_each_item() -> None:
     runner = Runner()
     runner.one(commands.put("c", "b", document("b", 1)))
     items = [(id_, document(id_, 2)) for id_ in ("a", "b", "c", "c")]
@@ -113,7 +113,7 @@ def test_create_many_tells_each_item():
     assert outcome.data == (("ok", base), ("duplicate_key", 0), ("ok", base + 1), ("duplicate_key", 0))
 
 
-def test_atomic_create_many_is_all_or_nothing():
+def test_atomic_create_many_is_all_or_nothing() -> None:
     runner = Runner()
     runner.one(commands.put("c", "b", document("b", 1)))
     before = runner.machine.collection("c")
@@ -127,13 +127,13 @@ def test_atomic_create_many_is_all_or_nothing():
     assert done.data == (("ok", 4 << 20), ("ok", 4 << 20 | 1))
 
 
-def test_creating_nothing_creates_no_collection():
+def test_creating_nothing_creates_no_collection() -> None:
     runner = Runner()
     assert runner.one(commands.create_many("c", [], atomic=False)).data == ()
     assert runner.machine.collections() == []
 
 
-def test_list_is_cut_by_count_and_bytes_and_goes_on_after_the_last():
+def test_list_is_cut_by_count_and_bytes_and_goes_on_after_the_last() -> None:
     runner = Runner()
     runner.one(commands.create_many("c", MANY[:10], atomic=False))
     machine = runner.machine
@@ -145,7 +145,7 @@ def test_list_is_cut_by_count_and_bytes_and_goes_on_after_the_last():
     assert (len(small), after) == (1, id_key("m0000"))
 
 
-def test_list_goes_on_after_an_id_that_is_gone():
+def test_list_goes_on_after_an_id_that_is_gone() -> None:
     runner = Runner()
     runner.one(commands.create_many("c", MANY[:3], atomic=False))
     runner.one(commands.delete("c", "m0001"))
@@ -153,14 +153,14 @@ def test_list_goes_on_after_an_id_that_is_gone():
     assert [stored.body for stored in found] == [MANY[2][1]]
 
 
-def test_collection_is_created_by_its_first_write():
+def test_collection_is_created_by_its_first_write() -> None:
     runner = Runner()
     runner.one(commands.put("c", "a", document("a", 1)), time_ms=5_000)
     info = runner.machine.collection("c")
     assert (info.id, info.created_ms, info.document_count, info.options) == (1, 5_000, 1, {})
 
 
-def test_creating_a_collection_again_needs_the_same_options():
+def test_creating_a_collection_again_needs_the_same_options() -> None:
     runner = Runner()
     outcomes = runner.run(
         commands.create_collection("c", {"a": 1, "b": 2}),
@@ -181,7 +181,7 @@ def _stored_documents(runner):
     return sum(1 for _ in runner.engine.scan(*KEYS.kind_range(KeyKind.DOCUMENT)))
 
 
-def test_dropped_collection_is_gone_at_once_and_its_documents_soon():
+def test_dropped_collection_is_gone_at_once_and_its_documents_soon() -> None:
     runner = Runner()
     runner.run(commands.create_many("c", MANY, atomic=True), commands.create_many("d", MANY, atomic=True))
     assert runner.one(commands.drop_collection("c")).code == "ok"
@@ -197,7 +197,7 @@ def test_dropped_collection_is_gone_at_once_and_its_documents_soon():
     assert runner.machine.digest() == recompute_digest(runner.engine, KEYS)
 
 
-def test_any_write_goes_on_removing_dropped_documents():
+def test_any_write_goes_on_removing_dropped_documents() -> None:
     runner = Runner()
     runner.run(commands.create_many("c", MANY, atomic=True), commands.drop_collection("c"))
     while runner.machine.has_dropped_documents:
@@ -205,7 +205,7 @@ def test_any_write_goes_on_removing_dropped_documents():
     assert _stored_documents(runner) == 1
 
 
-def test_collection_created_anew_shows_nothing_of_the_dropped_one():
+def test_collection_created_anew_shows_nothing_of_the_dropped_one() -> None:
     runner = Runner()
     runner.run(
         commands.put("c", "a", document("a", 1)),
@@ -217,14 +217,14 @@ def test_collection_created_anew_shows_nothing_of_the_dropped_one():
     assert runner.machine.get("c", id_key("a")) is None
 
 
-def test_collection_ids_are_never_reused_not_even_after_a_restart():
+def test_collection_ids_are_never_reused_not_even_after_a_restart() -> None:
     runner = Runner()
     runner.run(commands.create_collection("c"), commands.drop_collection("c"))
     runner = Runner(DatabaseMachine(runner.engine, KEYS), runner.engine)
     assert runner.one(commands.create_collection("c")).data == 2
 
 
-def test_number_of_collections_is_bounded():
+def test_number_of_collections_is_bounded() -> None:
     runner = Runner()
     runner.run(*(commands.create_collection(f"c{number}") for number in range(COLLECTIONS_MAX)))
     for command in (
@@ -239,7 +239,7 @@ def test_number_of_collections_is_bounded():
     assert [outcome.code for outcome in outcomes] == ["ok", "ok"]
 
 
-def test_closed_database_answers_that_it_is_not_there():
+def test_closed_database_answers_that_it_is_not_there() -> None:
     runner = Runner()
     runner.one(commands.put("c", "a", document("a", 1)))
     outcomes = runner.run(
@@ -254,7 +254,7 @@ def test_closed_database_answers_that_it_is_not_there():
     assert runner.one(commands.drop_collection("c")).code == "database_not_found"
 
 
-def test_log_time_never_goes_back():
+def test_log_time_never_goes_back() -> None:
     runner = Runner()
     runner.one(commands.put("c", "a", document("a", 1)), time_ms=9_000)
     outcome = runner.one(commands.put("c", "a", document("a", 2)), time_ms=8_000)
@@ -262,7 +262,7 @@ def test_log_time_never_goes_back():
     assert runner.machine.log_time_ms == 9_000
 
 
-def test_entries_without_commands_only_move_the_index():
+def test_entries_without_commands_only_move_the_index() -> None:
     runner = Runner()
     configuration = Entry(Index(2), Term(1), EntryKind.CONFIGURATION, 2_000, b"not looked at")
     assert runner.machine.apply([noop(1), configuration]) == [[], []]
@@ -270,7 +270,7 @@ def test_entries_without_commands_only_move_the_index():
     assert runner.machine.apply([]) == []
 
 
-def test_unknown_command_stops_the_machine_and_changes_nothing():
+def test_unknown_command_stops_the_machine_and_changes_nothing() -> None:
     runner = Runner()
     runner.one(commands.put("c", "a", document("a", 1)))
     before = runner.machine.digest()
@@ -284,18 +284,18 @@ def test_unknown_command_stops_the_machine_and_changes_nothing():
 
 
 @pytest.mark.parametrize("payload", [b"", b"\x01", b"\x91\x01", b"\x91\x91\x01", b"\xc1", b"\x92\xc0"])
-def test_entry_that_holds_no_commands_stops_the_machine(payload):
+def test_entry_that_holds_no_commands_stops_the_machine(payload) -> None:
     machine = Runner().machine
     with pytest.raises(StateCorrupt, match="entry 1"):
         machine.apply([Entry(Index(1), Term(1), EntryKind.COMMANDS, 1_000, payload)])
 
 
-def test_entry_of_an_unknown_kind_stops_the_machine():
+def test_entry_of_an_unknown_kind_stops_the_machine() -> None:
     with pytest.raises(FormatTooNew, match="kind 9"):
         Runner().machine.apply([Entry(Index(1), Term(1), 9, 1_000, b"")])
 
 
-def test_unreadable_document_stops_the_reader():
+def test_unreadable_document_stops_the_reader() -> None:
     runner = Runner()
     runner.one(commands.put("c", "a", document("a", 1)))
     for damaged in (b"short", bytes(16) + b"\x02{}"):
@@ -304,6 +304,6 @@ def test_unreadable_document_stops_the_reader():
             runner.machine.get("c", id_key("a"))
 
 
-def test_gap_in_the_entries_is_a_bug():
+def test_gap_in_the_entries_is_a_bug() -> None:
     with pytest.raises(AssertionError):
         Runner().machine.apply([entry(2, [])])

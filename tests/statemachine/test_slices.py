@@ -10,13 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from raftdoc.raft.messages import Entry
+from raftdoc.statemachine import commands
 from raftdoc.statemachine.database_machine import DatabaseMachine
 from raftdoc.statemachine.digest import recompute_digest
 from raftdoc.statemachine.outcome import Outcome
 from raftdoc.storage.engine import EngineBusy
 from raftdoc.storage.memory import MemoryEngine
 
-from .histories import KEYS, build, contents, histories
+from .histories import KEYS, MANY, build, contents, document, entry, histories
 
 REQUESTS_MAX = 3
 
@@ -42,7 +43,7 @@ def _one_by_one(entries: list[Entry]) -> tuple[MemoryEngine, list[list[Outcome]]
 
 @settings(max_examples=300)
 @given(histories, st.randoms(use_true_random=False))
-def test_cutting_entries_into_slices_changes_no_byte(history, random):
+def test_cutting_entries_into_slices_changes_no_byte(history, random) -> None:
     entries, _, _ = build(history)
     engine, outcomes, digest = _one_by_one(entries)
     other = MemoryEngine()
@@ -55,7 +56,7 @@ def test_cutting_entries_into_slices_changes_no_byte(history, random):
 
 @settings(max_examples=200)
 @given(histories, st.randoms(use_true_random=False))
-def test_busy_engine_changes_nothing_and_the_call_can_be_repeated(history, random):
+def test_busy_engine_changes_nothing_and_the_call_can_be_repeated(history, random) -> None:
     entries, _, _ = build(history)
     engine, outcomes, digest = _one_by_one(entries)
     other = MemoryEngine()
@@ -76,7 +77,7 @@ def test_busy_engine_changes_nothing_and_the_call_can_be_repeated(history, rando
 
 @settings(max_examples=200)
 @given(histories, st.randoms(use_true_random=False))
-def test_machine_that_restarts_goes_on_as_if_it_had_not(history, random):
+def test_machine_that_restarts_goes_on_as_if_it_had_not(history, random) -> None:
     entries, _, _ = build(history)
     engine, outcomes, digest = _one_by_one(entries)
     other = MemoryEngine()
@@ -93,3 +94,22 @@ def test_machine_that_restarts_goes_on_as_if_it_had_not(history, random):
     assert contents(other) == contents(engine)
     assert other_outcomes == outcomes
     assert machine.digest() == digest
+
+
+def test_removing_dropped_documents_counts_each_one_once():
+    """What the same slice has overwritten or deleted before the drop is in the engine and in the overlay."""
+    overwritten = [commands.put("c", id_, document(id_, 7)) for id_, _ in MANY[:20]]
+    deleted = [commands.delete("c", id_) for id_, _ in MANY[30:60]]
+    entries = [
+        entry(1, [commands.create_many("c", MANY, atomic=True)]),
+        entry(2, [*overwritten, *deleted, commands.put("c", "new", document("new", 1))]),
+        entry(3, [commands.drop_collection("c")]),
+        entry(4, []),
+    ]
+    engine, _, _ = _one_by_one(entries)
+    other = MemoryEngine()
+    machine = _machine(other)
+    machine.apply(entries[:1])
+    machine.apply(entries[1:])
+    assert machine.has_dropped_documents
+    assert contents(other) == contents(engine)
