@@ -3,8 +3,8 @@
     raftdoc dev                          # in another terminal
     python examples/quickstart.py        # other nodes: python examples/quickstart.py http://127.0.0.1:9101 ...
 
-It writes on one node and reads on another, replaces a document only if nobody else did, and shows that a write sent twice
-under one idempotency key happens once.
+It writes on one node and reads on another, replaces a document only if nobody else did, and shows that a write which
+is sent twice under one idempotency key happens once.
 """
 
 from __future__ import annotations
