@@ -101,8 +101,7 @@ class Election:
             forced=self.is_forced,
             boot_id=state.settings.boot_id,
         )
-        configuration = state.configuration
-        for peer in {*configuration.voters, *configuration.voters_outgoing}:
+        for peer in state.configuration.all_voters():
             if peer != state.settings.node:
                 state.send_durable(peer, request)
 

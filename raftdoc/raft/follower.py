@@ -26,15 +26,16 @@ class Follower:
         # Lease: `now_ns` was read after the frame came; from it counts the promise to refuse votes.
         state.heard_ns = now_ns
         state.reset_election_deadline(now_ns)
-        if message.entries and not state.is_disk_full:
-            self._take(sender, message)
-        else:
+        if not message.entries:
             self._heartbeat(sender, message)
+        elif not state.is_disk_full:
+            self._take(sender, message)
+        # A full disk takes no entries, and says nothing: an answer would ask for the next probe at once.
 
     def _heartbeat(self, sender: NodeId, message: AppendEntries) -> None:
         """Acknowledge the leader; its commit counts up to the index that it shows to be the same here."""
         state = self._state
-        if not message.entries and state.log.matches(message.prev_index, message.prev_term):
+        if state.log.matches(message.prev_index, message.prev_term):
             state.commit(min(message.commit_index, message.prev_index))
         response = HeartbeatResponse(
             term=state.term, sent_ns=message.sent_ns, read_round=message.read_round, boot_id=message.boot_id

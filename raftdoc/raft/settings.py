@@ -28,6 +28,10 @@ class Configuration(NamedTuple):
         """Return everybody who gets the log."""
         return frozenset(self.voters) | frozenset(self.voters_outgoing) | frozenset(self.learners)
 
+    def all_voters(self) -> tuple[NodeId, ...]:
+        """Return the voters of both halves, each once, in an order that does not depend on hashing."""
+        return tuple(dict.fromkeys((*self.voters, *self.voters_outgoing)))
+
     def is_voter(self, node: NodeId) -> bool:
         return node in self.voters or node in self.voters_outgoing
 

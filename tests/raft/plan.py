@@ -1,0 +1,81 @@
+"""What one seed tries: sizes, speeds, and which classes of fault are on (swarm testing)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from random import Random
+
+MS = 1_000_000
+
+FAULTS = (
+    "isolate_leader",
+    "partition",
+    "one_way",
+    "crash",
+    "crash_leader",
+    "crash_all",
+    "pause",
+    "transfer",
+    "transfer_and_cut",
+    "stall_disk",
+    "fill_disk",
+    "fail_disk",
+    "suspect_clock",
+    "unreachable",
+    "compact",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    voter_count: int
+    learner_count: int = 0
+    election_timeout_ns: int = 400 * MS
+    heartbeat_interval_ns: int = 50 * MS
+    tick_ns: int = 25 * MS
+    clock_rate_error: float = 0.01
+    leases_enabled: bool = True
+    has_priorities: bool = False
+    is_lazy: bool = False
+    """The host takes a Ready some time after it is there, as a turn does."""
+    delay_ns: int = 2 * MS
+    delay_tail_ns: int = 0
+    drop: float = 0.0
+    duplicate: float = 0.0
+    persist_ns: int = 2 * MS
+    apply_ns: int = 0
+    client_interval_ns: int = 50 * MS
+    read_share: float = 0.5
+    fault_interval_ns: int = 400 * MS
+    faults: tuple[str, ...] = ()
+    inflight_messages_max: int = 256
+    append_bytes_max: int = 1 << 20
+    cache_bytes_max: int = 1 << 20
+    uncommitted_bytes_max: int = 1 << 20
+    duration_ns: int = 4_000 * MS
+
+
+def draw(random: Random) -> Plan:
+    """Return a plan; each class of fault is off with probability one half."""
+    choice = random.choice
+    return Plan(
+        voter_count=choice((1, 2, 3, 3, 3, 3, 4, 5, 5)),
+        learner_count=choice((0, 0, 0, 1)),
+        clock_rate_error=choice((0.0, 0.01)),
+        leases_enabled=random.random() < 0.85,
+        has_priorities=random.random() < 0.2,
+        is_lazy=random.random() < 0.3,
+        delay_ns=choice((1, 4, 20)) * MS,
+        delay_tail_ns=choice((0, 0, 200, 2000)) * MS,
+        drop=choice((0.0, 0.0, 0.02, 0.2)),
+        duplicate=choice((0.0, 0.0, 0.1)),
+        persist_ns=choice((1, 5, 40)) * MS,
+        apply_ns=choice((0, 0, 20)) * MS,
+        client_interval_ns=choice((8, 20, 60)) * MS,
+        fault_interval_ns=choice((250, 700, 2000)) * MS,
+        faults=tuple(fault for fault in FAULTS if random.random() < 0.5),
+        inflight_messages_max=choice((1, 3, 256)),
+        append_bytes_max=choice((1, 60, 1 << 20)),
+        cache_bytes_max=choice((1, 600, 1 << 20)),
+        uncommitted_bytes_max=choice((100, 1 << 20)),
+    )

@@ -1,0 +1,470 @@
+"""A deterministic world over bare cores: an event heap, a network, disks, clocks, clients and faults, from one seed.
+
+Safety is checked after every step (raftdoc/raft/invariants.py), reads against a register whose value is the index of
+the last command: a read may never return less than what was acknowledged or read before it began.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import Counter, deque
+from collections.abc import Callable
+from heapq import heappop, heappush
+from random import Random
+from typing import Any
+
+from raftdoc.ids import BootId, GroupId, Index, NodeId
+from raftdoc.raft import Configuration, Raft, RaftSettings, Rejection, Role
+from raftdoc.raft.invariants import Invariants, require
+from raftdoc.raft.messages import Entry, EntryKind, Message
+
+from .disk import Disk
+from .plan import MS, Plan, draw
+
+
+class Member:
+    """One node: its core, its disk, its clock, and the state machine (which is no more than an index)."""
+
+    def __init__(self, world: World, node: NodeId, settings: Callable[[BootId], RaftSettings]) -> None:
+        self.world = world
+        self.node = node
+        self.disk = Disk()
+        self.rate = 1.0
+        self.offset_ns = world.random.randrange(1, 10_000) * MS
+        self.is_up = False
+        self.boot = 0
+        self.paused_until_ns = 0
+        self.applied_index = Index(0)
+        self.durable_applied_index = Index(0)
+        self.value = 0
+        self.to_apply: deque[Entry] = deque()
+        self.proposed: dict[int, int] = {}
+        self.reads: dict[int, int] = {}
+        """context -> the least value that its answer may have."""
+        self.confirmed: list[tuple[Index, int]] = []
+        self.is_stalled = False
+        self.is_full = False
+        self.is_pumping = False
+        self.is_flushing = False
+        self.persist_slow_until_ns = 0
+        self._settings = settings
+        self.core: Raft
+
+    def clock(self) -> int:
+        return self.offset_ns + int(self.world.now_ns * self.rate)
+
+    def start(self) -> None:
+        self.boot += 1
+        self.is_up = True
+        self.paused_until_ns = 0
+        self.applied_index = self.durable_applied_index
+        self.value = self.world.value_at(self.applied_index)
+        settings = self._settings(BootId(self.boot))
+        restored = self.disk.restored(self.world.configuration, self.applied_index)
+        self.core = Raft(settings, restored, self.disk, Random(self.world.random.getrandbits(32)), self.clock())
+
+    def stop(self, kept_count: int) -> None:
+        """Crash: what is not durable is gone, but for the first kept_count persist tasks."""
+        self.is_up = False
+        self.disk.crash(kept_count)
+        self.to_apply.clear()
+        self.proposed.clear()
+        self.reads.clear()
+        self.confirmed.clear()
+        self.is_stalled = self.is_full = self.is_pumping = self.is_flushing = False
+        self.persist_slow_until_ns = 0
+
+
+class World:
+    def __init__(self, seed: int, plan: Plan | None = None) -> None:
+        self.random = Random(seed)
+        self.plan = plan = plan or draw(self.random)
+        self.now_ns = 0
+        self.counts: Counter[str] = Counter()
+        self._sequence = 0
+        self._events: list[tuple[int, int, Callable[..., None], tuple[Any, ...]]] = []
+        self._cut: set[tuple[NodeId, NodeId]] = set()
+        self._is_calm = False
+        self._goal = 0
+        """Calm ends when so much is committed, everywhere."""
+        self._context = 0
+        self._floor = 0
+        """The highest value that was acknowledged or read."""
+        self._values: list[int] = []
+        names = [NodeId(f"n{number}") for number in range(1, plan.voter_count + plan.learner_count + 1)]
+        self.configuration = Configuration(tuple(names[: plan.voter_count]), learners=tuple(names[plan.voter_count :]))
+        self.members = {name: Member(self, name, self._settings_of(name, number)) for number, name in enumerate(names)}
+        self.invariants = Invariants(self.members)
+        for member in self.members.values():
+            member.rate = 1 + self.random.choice((0.0, 0.5, 1.0)) * plan.clock_rate_error
+            self._start(member)
+
+    # Running --------------------------------------------------------------------------------------
+
+    def run(self) -> Counter[str]:
+        """Faults first, then calm, in which the group has to recover; return how often what happened."""
+        self._at(self.plan.client_interval_ns, self._client)
+        self._at(self.plan.fault_interval_ns, self._fault)
+        self._run_until(self.plan.duration_ns, lambda: False)
+        self._heal()
+        start_ns, timeout_ns = self.now_ns, self.plan.election_timeout_ns
+        self._goal = self.invariants.highest_committed + 1
+        self._run_until(start_ns + 10 * timeout_ns, self._has_leader)
+        require(self._has_leader(), "I16: no leader after the faults stopped", self._states())
+        # How long it takes to catch up depends on windows and delays, which are small and long here.
+        self._run_until(start_ns + 40 * timeout_ns, self._has_converged)
+        require(self._has_converged(), "I16: not the same everywhere", self._goal, self._states())
+        return self.counts
+
+    def _run_until(self, deadline_ns: int, is_done: Callable[[], bool]) -> None:
+        events = self._events
+        while events and events[0][0] <= deadline_ns and not is_done():
+            self.now_ns, _, act, arguments = heappop(events)
+            self.counts["steps"] += 1
+            act(*arguments)
+
+    def _at(self, delay_ns: int, act: Callable[..., None], *arguments: Any) -> None:
+        self._sequence += 1
+        heappush(self._events, (self.now_ns + delay_ns, self._sequence, act, arguments))
+
+    def _has_leader(self) -> bool:
+        return any(member.core.role is Role.LEADER for member in self.members.values())
+
+    def _has_converged(self) -> bool:
+        highest = self.invariants.highest_committed
+        return highest >= self._goal and all(
+            member.core.commit_index == highest == member.applied_index for member in self.members.values()
+        )
+
+    def _states(self) -> list[tuple[object, ...]]:
+        cores = [member.core for member in self.members.values()]
+        return [(core.role.value, core.term, core.commit_index, core.last_index, core.applied_index) for core in cores]
+
+    def value_at(self, index: Index) -> int:
+        position = bisect_right(self._values, index)
+        return self._values[position - 1] if position else 0
+
+    def _settings_of(self, node: NodeId, number: int) -> Callable[[BootId], RaftSettings]:
+        plan = self.plan
+
+        def settings(boot_id: BootId) -> RaftSettings:
+            return RaftSettings(
+                node=node,
+                group=GroupId(1),
+                boot_id=boot_id,
+                election_timeout_ns=plan.election_timeout_ns,
+                heartbeat_interval_ns=plan.heartbeat_interval_ns,
+                clock_rate_error_max=0.01,
+                lease_margin_ns=5 * MS,
+                leases_enabled=plan.leases_enabled,
+                inflight_messages_max=plan.inflight_messages_max,
+                inflight_bytes_max=1 << 16,
+                append_bytes_max=plan.append_bytes_max,
+                uncommitted_bytes_max=plan.uncommitted_bytes_max,
+                read_queue_max=50,
+                cache_bytes_max=plan.cache_bytes_max,
+                priority=number if plan.has_priorities else 0,
+                refuse_votes_after_boot=boot_id > 1,
+            )
+
+        return settings
+
+    # Nodes ----------------------------------------------------------------------------------------
+
+    def _start(self, member: Member) -> None:
+        member.start()
+        self.invariants.restarted(member.node)
+        self._at(self.random.randrange(self.plan.tick_ns), self._tick, member, member.boot)
+
+    def _crash(self, member: Member) -> None:
+        self.counts["crashes"] += 1
+        member.stop(self.random.randint(0, len(member.disk.pending)))
+        if not self._is_calm:
+            self._at(self.random.randrange(20, 1000) * MS, self._restart, member)
+
+    def _restart(self, member: Member) -> None:
+        if not member.is_up:
+            self._start(member)
+
+    def _tick(self, member: Member, boot: int) -> None:
+        if not member.is_up or member.boot != boot:
+            return
+        self._at(self.plan.tick_ns, self._tick, member, boot)
+        if self.now_ns < member.paused_until_ns:
+            return
+        core, pending, now_ns = member.core, member.disk.pending, member.clock()
+        oldest_ns = pending[0].submitted_ns if pending else self.now_ns
+        is_stalled = self.now_ns - oldest_ns > self.plan.election_timeout_ns // 2
+        if is_stalled != member.is_stalled:
+            self.counts["stalls"] += is_stalled
+            member.is_stalled = is_stalled
+            core.on_disk_stalled(is_stalled, now_ns)
+        core.tick(now_ns)
+        self._stepped(member)
+
+    def _stepped(self, member: Member) -> None:
+        """What the host does after a call into the core."""
+        self.invariants.stepped(member.node)
+        if not self.plan.is_lazy:
+            self._pump(member)
+        elif not member.is_pumping:
+            member.is_pumping = True
+            self._at(self.random.randrange(3 * MS), self._pump_late, member, member.boot)
+
+    def _pump_late(self, member: Member, boot: int) -> None:
+        if member.is_up and member.boot == boot:
+            member.is_pumping = False
+            self._pump(member)
+
+    def _pump(self, member: Member) -> None:
+        core = member.core
+        while core.has_ready():
+            ready = core.ready()
+            if ready.persist is not None:
+                task = ready.persist
+                self.invariants.took(member.node, task)
+                member.disk.submit(task, self.now_ns)
+                self._flush(member)
+            for peer, message in ready.messages:
+                self._send(member, peer, message)
+            for context, index in ready.reads:
+                member.confirmed.append((index, member.reads.pop(context)))
+            for context in ready.failed_reads:
+                self.counts["failed_reads"] += 1
+                del member.reads[context]
+            if ready.truncated_from is not None:
+                self.counts["truncations"] += 1
+            if ready.role is not None and ready.role.role is Role.LEADER:
+                self.counts["elections"] += 1
+            if ready.entries:
+                member.to_apply.extend(ready.entries)
+                self._at(self._spread(self.plan.apply_ns), self._apply, member, member.boot)
+            if ready.reads:
+                self._serve(member)
+            self.invariants.stepped(member.node)
+
+    # Disk and state machine -----------------------------------------------------------------------
+
+    def _flush(self, member: Member) -> None:
+        """Begin an fsync of all that waits for one, if none is under way."""
+        pending = member.disk.pending
+        if pending and not member.is_flushing:
+            member.is_flushing = True
+            wait_ns = max(0, member.persist_slow_until_ns - self.now_ns) + self._spread(self.plan.persist_ns)
+            self._at(wait_ns, self._flushed, member, member.boot, len(pending))
+
+    def _flushed(self, member: Member, boot: int, count: int) -> None:
+        if not member.is_up or member.boot != boot:
+            return
+        if self.now_ns < member.paused_until_ns:
+            self._at(member.paused_until_ns - self.now_ns, self._flushed, member, boot, count)
+            return
+        for _ in range(count):
+            task = member.disk.complete()
+            member.core.on_persisted(task.mark, member.clock())
+            for peer, message in task.messages_after:
+                self._send(member, peer, message)
+        member.is_flushing = False
+        self._stepped(member)
+        self._flush(member)
+
+    def _apply(self, member: Member, boot: int) -> None:
+        if not member.is_up or member.boot != boot or not member.to_apply:
+            return
+        while member.to_apply:
+            entry = member.to_apply.popleft()
+            self.invariants.applied(member.node, entry)
+            member.applied_index = entry.index
+            if entry.kind == EntryKind.COMMANDS:
+                member.value = entry.index
+                if not self._values or self._values[-1] < entry.index:
+                    self._values.append(entry.index)
+            if member.proposed.pop(entry.index, None) == entry.term:
+                self.counts["acknowledged"] += 1
+                self._floor = max(self._floor, entry.index)
+        member.core.on_applied(member.applied_index, member.clock())
+        self._serve(member)
+        self._stepped(member)
+
+    def _serve(self, member: Member) -> None:
+        waiting, member.confirmed = member.confirmed, []
+        for index, floor in waiting:
+            if member.applied_index >= index:
+                self._read_returned(member, floor, "index")
+            else:
+                member.confirmed.append((index, floor))
+
+    def _read_returned(self, member: Member, floor: int, way: str) -> None:
+        self.counts[f"reads_by_{way}"] += 1
+        require(member.value >= floor, "I13: a stale read", way, member.node, member.value, floor)
+        self._floor = max(self._floor, member.value)
+
+    # Network --------------------------------------------------------------------------------------
+
+    def _send(self, member: Member, peer: NodeId, message: Message) -> None:
+        self.invariants.sent(member.node, peer, message)
+        plan, random = self.plan, self.random
+        if (member.node, peer) in self._cut or (plan.drop and not self._is_calm and random.random() < plan.drop):
+            return
+        self._at(self._delay(), self._deliver, member.node, peer, message)
+        if plan.duplicate and random.random() < plan.duplicate:
+            self._at(self._delay(), self._deliver, member.node, peer, message)
+
+    def _delay(self) -> int:
+        tail_ns = self.plan.delay_tail_ns
+        if tail_ns and not self._is_calm and self.random.random() < 0.05:
+            return self.random.randrange(tail_ns)
+        return self._spread(self.plan.delay_ns)
+
+    def _spread(self, mean_ns: int) -> int:
+        return int(mean_ns * (0.5 + self.random.random())) if mean_ns else 0
+
+    def _deliver(self, sender: NodeId, peer: NodeId, message: Message) -> None:
+        member = self.members[peer]
+        if not member.is_up or (sender, peer) in self._cut:
+            return
+        if self.now_ns < member.paused_until_ns:
+            self._at(member.paused_until_ns - self.now_ns, self._deliver, sender, peer, message)
+            return
+        member.core.step(sender, message, member.clock())
+        self._stepped(member)
+
+    # Clients --------------------------------------------------------------------------------------
+
+    def _client(self) -> None:
+        self._at(self._spread(self.plan.client_interval_ns), self._client)
+        ups = [member for member in self.members.values() if member.is_up and self.now_ns >= member.paused_until_ns]
+        if not ups or 0 < self._goal <= self.invariants.highest_committed:
+            return
+        leaders = [member for member in ups if member.core.role is Role.LEADER]
+        if self.random.random() < self.plan.read_share:
+            self._read(self.random.choice(leaders if leaders and self.random.random() < 0.6 else ups))
+        else:
+            self._propose(self.random.choice(leaders or ups))
+
+    def _propose(self, member: Member) -> None:
+        payload = b"%d" % self._sequence
+        result = member.core.propose(payload, self.now_ns // MS, member.clock())
+        if isinstance(result, Rejection):
+            self.counts[f"rejected_{result.reason.value}"] += 1
+            return
+        member.proposed[result[1]] = result[0]
+        self._stepped(member)
+
+    def _read(self, member: Member) -> None:
+        core = member.core
+        if core.lease_valid(member.clock()) and member.applied_index >= core.commit_index:
+            self._read_returned(member, self._floor, "lease")
+            return
+        self._context += 1
+        member.reads[self._context] = self._floor
+        core.read(self._context, member.clock())
+        self._stepped(member)
+
+    # Faults ---------------------------------------------------------------------------------------
+
+    def _fault(self) -> None:
+        if self._is_calm:
+            return
+        self._at(self._spread(self.plan.fault_interval_ns), self._fault)
+        if self.random.random() < 0.4:
+            self._cut.clear()
+        if not self.plan.faults:
+            return
+        name = self.random.choice(self.plan.faults)
+        leaders = [member for member in self.members.values() if member.is_up and member.core.role is Role.LEADER]
+        member = self.random.choice(list(self.members.values()))
+        prefers_leader = self.random.random() < (0.9 if name.startswith("transfer") else 0.6)
+        target = self.random.choice(leaders) if leaders and prefers_leader else member
+        if target.is_up:
+            getattr(self, f"_fault_{name}")(target)
+
+    def _fault_isolate_leader(self, member: Member) -> None:
+        for peer in self.members:
+            self._cut |= {(member.node, peer), (peer, member.node)}
+
+    def _fault_partition(self, member: Member) -> None:
+        side = {node for node in self.members if self.random.random() < 0.5}
+        self._cut = {(one, other) for one in self.members for other in self.members if (one in side) != (other in side)}
+
+    def _fault_one_way(self, member: Member) -> None:
+        peer = self.random.choice(list(self.members))
+        self._cut.add(self.random.choice(((member.node, peer), (peer, member.node))))
+
+    def _fault_crash(self, member: Member) -> None:
+        self._crash(member)
+
+    def _fault_crash_leader(self, member: Member) -> None:
+        """Crash right after something was handed to the disk."""
+        self._pump(member)
+        self._crash(member)
+
+    def _fault_crash_all(self, member: Member) -> None:
+        for one in self.members.values():
+            if one.is_up:
+                self._crash(one)
+
+    def _fault_pause(self, member: Member) -> None:
+        member.paused_until_ns = self.now_ns + self.random.randrange(20, 1200) * MS
+
+    def _fault_transfer(self, member: Member) -> None:
+        target = self.random.choice([None, *self.members])
+        if member.core.role is Role.LEADER:
+            self.counts["transfers"] += 1
+        member.core.transfer(target, member.clock())
+        self._stepped(member)
+
+    def _fault_transfer_and_cut(self, member: Member) -> None:
+        """Cut the target off just after the order has left."""
+        self._fault_transfer(member)
+        self._at(self.random.randrange(40 * MS), self._fault_partition, member)
+
+    def _fault_stall_disk(self, member: Member) -> None:
+        member.persist_slow_until_ns = self.now_ns + self.random.randrange(50, 1500) * MS
+
+    def _fault_fill_disk(self, member: Member) -> None:
+        member.is_full = not member.is_full
+        member.core.on_disk_full(member.is_full, member.clock())
+        self._stepped(member)
+
+    def _fault_fail_disk(self, member: Member) -> None:
+        """P9: a failed fsync stops the node; what was on its way may be on the disk or not."""
+        member.core.on_persist_failed()
+        self._stepped(member)
+        self._crash(member)
+
+    def _fault_suspect_clock(self, member: Member) -> None:
+        member.core.on_clock_suspect(member.clock())
+        self._stepped(member)
+
+    def _fault_unreachable(self, member: Member) -> None:
+        member.core.on_unreachable(self.random.choice(list(self.members)), member.clock())
+        self._stepped(member)
+
+    def _fault_compact(self, member: Member) -> None:
+        """Let everybody flush, and go of what all are known to hold."""
+        core = member.core
+        everywhere = core.min_match_index()
+        for one in self.members.values():
+            if not one.is_up:
+                continue
+            one.durable_applied_index = one.applied_index
+            index = min(one.durable_applied_index, everywhere)
+            if index > one.core.log.compacted_index:
+                self.counts["compactions"] += 1
+                one.disk.compact(index, one.core.log.term_at(index))
+                one.core.compact(index)
+                self.invariants.stepped(one.node)
+
+    def _heal(self) -> None:
+        self._is_calm = True
+        self._cut.clear()
+        for member in self.members.values():
+            member.paused_until_ns = 0
+            member.persist_slow_until_ns = 0
+            if not member.is_up:
+                self._start(member)
+            elif member.is_full:
+                member.is_full = False
+                member.core.on_disk_full(False, member.clock())
+                self._stepped(member)
