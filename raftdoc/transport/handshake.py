@@ -17,8 +17,9 @@ import hmac
 from dataclasses import dataclass, field
 from typing import Final
 
+from raftdoc.errors import InvalidSettings
 from raftdoc.ids import BootId, ClusterId, NodeId, StoreId
-from raftdoc.transport.transport import Lane, Peer, Refusal
+from raftdoc.transport.transport import Lane, Peer, Refusal, parse_address
 from raftdoc.wire.codec import Body, Handshake, VersionMismatch, decode_handshake, encode_handshake
 from raftdoc.wire.frames import WireError
 from raftdoc.wire.messages import WIRE_VERSION_MAX, WIRE_VERSION_MIN, Challenge, Hello, Proof, Refuse, Welcome
@@ -70,6 +71,8 @@ class Local:
     boot_id: BootId
     secret: bytes = field(repr=False)
     """Shared by all nodes of the cluster; empty proves nothing but equal emptiness."""
+    address: str = ""
+    """Where this node is dialled: told to those it dials, who may know an older address."""
 
 
 class DiallerHandshake:
@@ -79,7 +82,7 @@ class DiallerHandshake:
         self._local = local
         self._expected = expected
         self._hello = encode_handshake(
-            Hello(local.cluster, local.node, local.store_id, local.boot_id, expected, lane, nonce)
+            Hello(local.cluster, local.node, local.store_id, local.boot_id, expected, local.address, lane, nonce)
         )
         self._transcript: bytes | None = None
         self.peer: Peer | None = None
@@ -156,8 +159,9 @@ class DialledHandshake:
             raise _refused(OTHER_NODE, f"this is node {local.node}; the caller expected {hello.peer} at this address")
         if hello.lane not in tuple(Lane):
             raise _refused(MALFORMED, f"there is no lane {hello.lane}")
+        _check_address(hello.address)
         self.lane = Lane(hello.lane)
-        self.peer = Peer(hello.node, hello.store_id, hello.boot_id)
+        self.peer = Peer(hello.node, hello.store_id, hello.boot_id, hello.address)
         challenge = encode_handshake(
             Challenge(local.cluster, local.node, local.store_id, local.boot_id, version, self._nonce)
         )
@@ -192,6 +196,14 @@ def _check_identity(local: Local, other: Hello | Challenge) -> None:
         raise _refused(OWN_ID, f"both ends say that they are node {local.node}")
     if len(other.nonce) != NONCE_BYTES:
         raise _refused(MALFORMED, f"a nonce of {len(other.nonce)} bytes")
+
+
+def _check_address(address: str) -> None:
+    try:
+        if address:
+            parse_address(address)
+    except InvalidSettings as error:
+        raise _refused(MALFORMED, error.detail) from None
 
 
 def _decode(body: Body) -> Handshake:

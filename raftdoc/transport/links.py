@@ -16,7 +16,7 @@ from raftdoc.transport.handshake import MALFORMED, TOO_SLOW, DialledHandshake, D
 from raftdoc.transport.settings import TcpSettings
 from raftdoc.transport.transport import Lane, Peer, Refusal
 from raftdoc.wire.codec import HANDSHAKE_BYTES_MAX, Item, decode_messages
-from raftdoc.wire.frames import Frame, FrameDecoder, FrameKind, WireError, encode_frame
+from raftdoc.wire.frames import HEADER, Frame, FrameDecoder, FrameKind, WireError, encode_frame
 
 
 class OutboundLink(asyncio.Protocol):
@@ -88,6 +88,8 @@ class OutboundLink(asyncio.Protocol):
             self._refuse(error.refusal, is_ours=error.is_ours)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        # asyncio's transport fails when it is aborted after its end.
+        self._transport = None
         self._cancel_stall()
         if exc is not None:
             self.reason = str(exc) or type(exc).__name__
@@ -234,7 +236,7 @@ class InboundLink(asyncio.Protocol):
         try:
             for frame in self._decoder.feed(data):
                 if frame.kind is FrameKind.MESSAGES and self.is_open:
-                    self._owner.received(self, decode_messages(frame.body), len(frame.body))
+                    self._owner.received(self, decode_messages(frame.body), HEADER.size + len(frame.body))
                 else:
                     self._take(frame)
         except WireError as error:
@@ -247,6 +249,7 @@ class InboundLink(asyncio.Protocol):
                 self.abort(str(error))
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = None
         self._cancel_deadline()
         self.is_open = False
         self.lost.set_result(None)

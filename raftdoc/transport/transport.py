@@ -25,6 +25,8 @@ class Peer(NamedTuple):
     node: NodeId
     store_id: StoreId
     boot_id: BootId
+    address: str = ""
+    """Where it says that it is dialled; empty when it did not say."""
 
 
 class Refusal(NamedTuple):

@@ -104,7 +104,7 @@ def test_the_dialler_checks_who_answers(body: bytes, code: str) -> None:
 
 
 def hello_body(**changes: object) -> bytes:
-    hello = Hello(ClusterId("c1"), NodeId("n1"), StoreId("s"), BootId(5), NodeId("n2"), Lane.BULK, NONCE_A)
+    hello = Hello(ClusterId("c1"), NodeId("n1"), StoreId("s"), BootId(5), NodeId("n2"), "", Lane.BULK, NONCE_A)
     return encode_handshake(hello._replace(**changes))
 
 
