@@ -62,8 +62,31 @@ def encode_records(records: Sequence[LogRecord]) -> bytes:
 def decode_records(body: bytes | memoryview) -> list[LogRecord]:
     """Return what was encoded. The body's checksum has been verified: anything else in it is a bug.
 
-    Entries and hard states come as plain tuples: recovery reads two fields of each of a million entries, and
-    who needs more calls `Entry._make`.
+    Entries come as plain tuples: recovery reads three fields of each of a million; who needs more calls `Entry._make`.
     """
-    rows: list[list[Any]] = msgpack.unpackb(body, use_list=False, strict_map_key=False)
-    return [LogRecord._make(row) for row in rows]
+    rows: tuple[tuple[Any, ...], ...] = msgpack.unpackb(body, use_list=False, strict_map_key=False)
+    return [_decode_record(*row) for row in rows]
+
+
+def _decode_record(
+    group: GroupId,
+    tombstone: bool,
+    truncate_from: Index | None,
+    compacted: tuple[Index, Term] | None,
+    entries: tuple[Entry, ...],
+    hard_state: tuple[Any, ...] | None,
+    configuration: tuple[Any, ...] | None,
+    incarnation: Incarnation | None,
+    relocated: bool,
+) -> LogRecord:
+    return LogRecord(
+        group,
+        tombstone,
+        truncate_from,
+        compacted,
+        entries,
+        None if hard_state is None else HardState._make(hard_state),
+        None if configuration is None else Configuration._make(configuration),
+        incarnation,
+        relocated,
+    )

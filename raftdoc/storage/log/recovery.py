@@ -24,9 +24,7 @@ from raftdoc.storage.log.segments import (
 from raftdoc.storage.log.segments import (
     TRAILER_BYTES,
     SegmentHeader,
-    decode_configuration,
     decode_footer,
-    decode_hard_state,
     decode_header,
     decode_table,
     decode_trailer,
@@ -154,40 +152,38 @@ class _SegmentScan:
                 self._rot(0, f"entry {index} of group {log.group} is in no segment")
 
     def _scan(self, recovered: Recovered) -> None:
-        life = self._header.life
+        life, flags = self._header.life, 0
         offset = self._header.stop
-        recovered.is_clean = False
+        groups, sequence = recovered.groups, self._sequence
         for header, body in self._frames(offset):
             if header.life != life and not header.flags & FrameFlags.OPENING:
                 break
-            life = header.life
-            recovered.is_clean = bool(header.flags & FrameFlags.CLOSING)
-            recovered.entry_count += apply_frame(recovered.groups, body, self._sequence, offset)
-            offset = header.stop
+            life, flags = header.life, header.flags
+            recovered.entry_count += apply_frame(groups, body, sequence, offset)
+            offset += HEADER_BYTES + header.body_bytes
+        recovered.is_clean = bool(flags & FrameFlags.CLOSING)
         recovered.stop = offset
         recovered.cut_bytes = self._tear(offset)
 
     def _frames(self, offset: int) -> Iterator[tuple[FrameHeader, memoryview]]:
         """Yield intact frames from offset on, until there is none where the last one ended."""
-        data, base = b"", offset
+        file_bytes = self._file.size()
+        base, data = offset, self._file.read(offset, CHUNK_BYTES)
         while True:
-            header = parse_header(data, offset - base)
-            stop = offset + HEADER_BYTES if header is None else header.stop
-            if stop > base + len(data):
-                # Not all of it is in memory, or the memory holds nothing yet.
-                base, data = offset, self._file.read(offset, max(CHUNK_BYTES, stop - offset))
+            start = offset - base
+            header = parse_header(data, start)
+            if header is None or start + HEADER_BYTES + header.body_bytes > len(data):
+                wanted = CHUNK_BYTES if header is None else max(CHUNK_BYTES, HEADER_BYTES + header.body_bytes)
+                base, start, data = offset, 0, self._file.read(offset, min(wanted, file_bytes - offset))
                 header = parse_header(data)
-            if header is None or (header.segment, header.offset) != (self._sequence, offset):
+            if header is None or header.segment != self._sequence or header.offset != offset:
                 return
-            if header.stop > base + len(data):
-                if header.stop > self._file.size():
-                    return
-                continue
-            frame = memoryview(data)[offset - base : header.stop - base]
-            if not is_intact(frame):
+            stop = start + HEADER_BYTES + header.body_bytes
+            frame = memoryview(data)[start:stop]
+            if stop > len(data) or not is_intact(frame):
                 return
             yield header, frame[HEADER_BYTES:]
-            offset = header.stop
+            offset = base + stop
 
     def _tear(self, offset: int) -> int:
         """Return how many bytes from offset on look like frames that were under way.
@@ -227,15 +223,13 @@ class _SegmentScan:
 def apply_frame(groups: dict[GroupId, GroupLog], body: memoryview, segment: int, offset: int) -> int:
     """Take in the records of a verified frame; return how many entries they bring."""
     entry_count = 0
-    for row in decode_records(body):
-        if row.tombstone:
-            groups.pop(row.group, None)
+    for record in decode_records(body):
+        if record.tombstone:
+            groups.pop(record.group, None)
             continue
-        log = groups.get(row.group)
+        log = groups.get(record.group)
         if log is None:
-            log = groups[row.group] = GroupLog(row.group)
-        hard_state = None if row.hard_state is None else decode_hard_state(row.hard_state)
-        configuration = None if row.configuration is None else decode_configuration(row.configuration)
-        log.apply(row._replace(hard_state=hard_state, configuration=configuration), segment, offset)
-        entry_count += len(row.entries)
+            log = groups[record.group] = GroupLog(record.group)
+        log.apply(record, segment, offset)
+        entry_count += len(record.entries)
     return entry_count

@@ -1,11 +1,11 @@
 """What a segment file holds besides frames.
 
-    header      56 bytes: magic, version, table_bytes, sequence, file_bytes, life, checksum
+    header      48 bytes: magic, version, table_bytes, sequence, file_bytes, life, checksum
     table       every group's newest small state when the segment began, so that an idle group needs no older segment
     frames      one after another
     ...         zeros, or what the file held before it was used again
     footer      when sealed: the same table as of now, and where each live entry of this segment stands
-    trailer     when sealed, the last 48 bytes of the file: where frames end, where the footer is, checksum
+    trailer     when sealed, the last 40 bytes of the file: where frames end, where the footer is, checksum
 
 A segment comes into being by renaming a finished file, header and all: one whose header does not hold is damaged,
 never half made. It is sealed before the next one comes into being, so every segment but the last has its trailer.
@@ -22,7 +22,7 @@ from typing import Any, Final, NamedTuple
 import msgpack
 from xxhash import xxh3_64_intdigest
 
-from raftdoc.ids import GroupId, Incarnation, Index, NodeId, Term
+from raftdoc.ids import GroupId, Incarnation, Index, Term
 from raftdoc.raft import Configuration
 from raftdoc.raft.messages import HardState
 from raftdoc.storage.log.group_log import GroupLog, Span
@@ -126,8 +126,8 @@ def decode_table(table: bytes | memoryview) -> dict[GroupId, GroupLog]:
     for group, hard_state, configuration, incarnation, compacted, compacted_term, last, runs in _unpack(table):
         log = GroupLog(
             group=GroupId(group),
-            hard_state=decode_hard_state(hard_state),
-            configuration=decode_configuration(configuration),
+            hard_state=HardState._make(hard_state),
+            configuration=Configuration._make(configuration),
             incarnation=Incarnation(incarnation),
             compacted_index=Index(compacted),
             compacted_term=Term(compacted_term),
@@ -181,16 +181,6 @@ def decode_footer(footer: bytes, trailer: Trailer) -> tuple[dict[GroupId, GroupL
         for group, first, packed, payload_bytes in rows
     ]
     return decode_table(table), spans
-
-
-def decode_hard_state(row: tuple[Any, ...]) -> HardState:
-    term, vote, commit = row
-    return HardState(Term(term), None if vote is None else NodeId(vote), Index(commit))
-
-
-def decode_configuration(row: tuple[Any, ...]) -> Configuration:
-    """Return the Configuration that was packed as three arrays of node ids."""
-    return Configuration(*(tuple(NodeId(node) for node in nodes) for nodes in row))
 
 
 def _unpack(data: bytes | memoryview) -> Any:
