@@ -196,3 +196,26 @@ def write_until_refused(engine: RocksEngine) -> int:
         except EngineBusy:
             return number
     pytest.fail("a full disk refused nothing")
+
+
+def test_it_can_be_read_without_being_changed(tmp_path: Path) -> None:
+    filled(tmp_path / "state")
+    before = {path.name: path.read_bytes() for path in table_files(tmp_path / "state")}
+    engine = RocksEngine(tmp_path / "state", read_only=True)
+    assert len(list(engine.scan(*ALL))) == 5000
+    assert len(list(engine.snapshot().scan(*ALL, reverse=True))) == 5000
+    engine.close()
+    assert {path.name: path.read_bytes() for path in table_files(tmp_path / "state")} == before
+
+
+def test_interleaved_scans_and_gets_of_one_snapshot_do_not_disturb_each_other(tmp_path: Path) -> None:
+    engine = small_rocks(tmp_path / "state")
+    engine.write({b"k%03d" % number: b"%d" % number for number in range(100)})
+    with engine.snapshot() as snapshot:
+        engine.write({b"k%03d" % number: None for number in range(100)})
+        forward, backward = snapshot.scan(b"k010", b"k090"), snapshot.scan(b"k010", b"k090", reverse=True)
+        pairs = [(next(forward)[0], next(backward)[0], snapshot.get(b"k050")) for _ in range(80)]
+    assert [pair[0] for pair in pairs] == [b"k%03d" % number for number in range(10, 90)]
+    assert [pair[1] for pair in pairs] == [b"k%03d" % number for number in range(89, 9, -1)]
+    assert {pair[2] for pair in pairs} == {b"50"}
+    engine.close()
