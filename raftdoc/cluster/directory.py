@@ -20,6 +20,7 @@ class Directory:
         self._node = node
         self._peers = dict(peers)
         self._dial = dict(dial)
+        self._heard: dict[NodeId, str] = {}
 
     @property
     def catalog(self) -> CatalogMachine:
@@ -46,12 +47,22 @@ class Directory:
     def nodes(self) -> Mapping[NodeId, NodeRecord]:
         return self.catalog.nodes
 
+    def hear(self, node: NodeId, address: str) -> bool:
+        """Note where a peer that has just dialled in says it is dialled; return whether that is news.
+
+        A node that moved cannot be told of by the catalog as long as its vote is needed to commit there.
+        """
+        if not address or self.addresses().get(node) == address:
+            return False
+        self._heard[node] = address
+        return True
+
     def addresses(self) -> dict[NodeId, str]:
-        """Return where each peer is dialled: an override, else what it registered, else the initial list."""
+        """Return where each peer is dialled: an override, else what it said last, registered, or was given first."""
         registered: dict[NodeId, str] = {}
         if CATALOG_GROUP in self._node.replicas:
             registered = {node: record.peer for node, record in self.catalog.nodes.items()}
-        return {**self._peers, **registered, **self._dial}
+        return {**self._peers, **registered, **self._heard, **self._dial}
 
 
 def database_machine(replica: Replica) -> DatabaseMachine:

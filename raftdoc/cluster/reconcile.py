@@ -40,10 +40,7 @@ class Reconciler:
 
     def run(self) -> None:
         """Create what is missing here, drop what is gone, dial where peers have moved to."""
-        addresses = self._directory.addresses()
-        if addresses != self._addresses:
-            self._addresses = addresses
-            self._set_peers(addresses)
+        self.dial()
         catalog = self._directory.catalog
         wanted = {record.group: record for record in catalog.databases.values()}
         for group, record in wanted.items():
@@ -54,6 +51,13 @@ class Reconciler:
         for group in list(self._node.replicas):
             if group != CATALOG_GROUP and group not in wanted and group < catalog.next_group:
                 self._drop(group)
+
+    def dial(self) -> None:
+        """Dial where peers have moved to."""
+        addresses = self._directory.addresses()
+        if addresses != self._addresses:
+            self._addresses = addresses
+            self._set_peers(addresses)
 
     def _create(self, record: DatabaseRecord) -> None:
         replica, log_record = self._factory.new(record.group, Configuration(tuple(sorted(record.replicas))))

@@ -10,7 +10,7 @@ from raftdoc.database.reads import Reads
 from raftdoc.database.requests import Request
 from raftdoc.database.router import Router
 from raftdoc.document import DocumentId
-from raftdoc.errors import DeadlineExceeded, OutcomeUnknown, RaftdocError, TooLarge, Unavailable
+from raftdoc.errors import RaftdocError, TooLarge
 from raftdoc.ids import GroupId, Index
 from raftdoc.limits import ATOMIC_BATCH_BYTES_MAX
 from raftdoc.statemachine import commands
@@ -35,7 +35,7 @@ class Bulk:
         """Create documents and return one outcome each, in order.
 
         Without `atomic` each stands for itself; a chunk that could not be sent or was lost sight of answers
-        that for each of its documents. With it all are one command of at most 8 MiB, or nothing.
+        that for each of its documents; what stops every chunk is raised. With it all are one command of at most 8 MiB, or nothing.
         """
         replica = await self._reads.find(database, request.deadline_ns)
         if atomic:
@@ -63,19 +63,20 @@ class Bulk:
         gate = asyncio.Semaphore(CHUNKS_IN_FLIGHT)
         names = {"database": database, "collection": collection}
 
-        async def send(position: int, chunk: Items) -> list[Outcome]:
+        async def send(position: int, chunk: Items) -> list[Outcome] | RaftdocError:
             key = _chunk_key(request.idempotency, position)
             command = commands.create_many(collection, chunk, atomic=False, idempotency=key)
             async with gate:
                 try:
                     outcome = await self._router.write(group, command, request.deadline_ns, has_key=key is not None)
                     return _split(outcome, chunk, names)
-                except (DeadlineExceeded, OutcomeUnknown, Unavailable) as error:
-                    return [_failed(error)] * len(chunk)
+                except RaftdocError as error:
+                    return error
 
+        chunks = _chunks(items)
         async with asyncio.TaskGroup() as tasks:
-            sent = [tasks.create_task(send(n, chunk)) for n, chunk in enumerate(_chunks(items))]
-        return [outcome for task in sent for outcome in task.result()]
+            sent = [tasks.create_task(send(position, chunk)) for position, chunk in enumerate(chunks)]
+        return _join(chunks, [task.result() for task in sent])
 
 
 def _split(outcome: Outcome, items: Items, names: dict[str, str]) -> list[Outcome]:
@@ -93,6 +94,21 @@ def _split(outcome: Outcome, items: Items, names: dict[str, str]) -> list[Outcom
         Outcome(code, revision, created=code == "ok", replayed=outcome.replayed, time_ms=outcome.time_ms)
         for code, revision in outcome.data
     ]
+
+
+def _join(chunks: list[Items], results: list[list[Outcome] | RaftdocError]) -> list[Outcome]:
+    """Return one outcome per document of all chunks; where no chunk has one, raise what stopped them.
+
+    Raises:
+        RaftdocError: of the first chunk.
+    """
+    if all(isinstance(result, RaftdocError) for result in results):
+        assert isinstance(results[0], RaftdocError)
+        raise results[0]
+    outcomes: list[Outcome] = []
+    for chunk, result in zip(chunks, results, strict=True):
+        outcomes += [_failed(result)] * len(chunk) if isinstance(result, RaftdocError) else result
+    return outcomes
 
 
 def _failed(error: RaftdocError) -> Outcome:
@@ -116,4 +132,4 @@ def _chunk_key(idempotency: Idempotency | None, position: int) -> Idempotency | 
     """Return the key of one chunk: derived, so that a retry of the whole repeats no part of it."""
     if idempotency is None:
         return None
-    return Idempotency(f"{idempotency.key}#{position}", idempotency.fingerprint)
+    return idempotency._replace(key=f"{idempotency.key}#{position}")

@@ -44,6 +44,7 @@ from raftdoc.telemetry.metrics import Registry
 from raftdoc.transport.handshake import NOT_ADMITTED, Local
 from raftdoc.transport.metrics import TransportMetrics
 from raftdoc.transport.tcp import TcpTransport
+from raftdoc.transport.transport import Peer
 
 log = logging.getLogger("raftdoc.server")
 
@@ -65,11 +66,18 @@ class Runtime:
             data.log_path, segment_bytes=settings.log_segment_bytes, reserve_bytes=settings.disk_reserve_bytes
         )
         self._engine = RocksEngine(data.state_path, block_cache_bytes=settings.block_cache_bytes)
-        admission = Admission(data.known_stores(), data.save_known_stores)
+        self._admission = Admission(data.known_stores(), data.save_known_stores)
         self._transport = TcpTransport(
-            Local(settings.cluster_id, settings.node, data.identity.store, self._boot_id, settings.secret),
+            Local(
+                settings.cluster_id,
+                settings.node,
+                data.identity.store,
+                self._boot_id,
+                settings.secret,
+                settings.peer_advertise,
+            ),
             listen=str(settings.peer),
-            admit=lambda peer: admission.admit(peer.node, peer.store_id),
+            admit=self._admit,
             random=random,
             metrics=TransportMetrics(self._registry),
         )
@@ -132,7 +140,7 @@ class Runtime:
             OSError: an address cannot be listened on.
         """
         settings = self._settings
-        self._transport.set_peers({**settings.peers, **settings.dial})
+        self._reconciler.dial()
         await self._transport.start()
         self._ticker.start()
         if CATALOG_GROUP not in self.node.replicas:
@@ -150,7 +158,7 @@ class Runtime:
             replica.core.transfer(None, now_ns)
             self.node.touch(replica)
         while self._clock.now_ns() < deadline_ns:
-            if not self._led():
+            if not self._led() or not any(map(self._transport.connected, self._directory.addresses())):
                 break
             await asyncio.sleep(POLL_INTERVAL_S)
         await self._http.close()
@@ -170,6 +178,14 @@ class Runtime:
     def _led(self) -> list[Replica]:
         """Return the groups that this node leads and that somebody else could lead."""
         return [r for r in self.node.replicas.values() if r.is_leader and len(r.core.configuration.voters) > 1]
+
+    def _admit(self, peer: Peer) -> str | None:
+        refusal = self._admission.admit(peer.node, peer.store_id)
+        if refusal is None and self._directory.hear(peer.node, peer.address):
+            log.info("peer moved node=%s address=%s", peer.node, peer.address)
+            # Not now: the transport is in the middle of this peer's handshake.
+            asyncio.get_running_loop().call_soon(self._reconciler.dial)
+        return refusal
 
     def _applied(self, replica: Replica) -> None:
         if replica.group == CATALOG_GROUP:

@@ -44,7 +44,6 @@ import orjson
 from raftdoc.document import DocumentId, id_key
 from raftdoc.errors import TooLarge
 from raftdoc.ids import ClusterId, GroupId, NodeId, StoreId
-from raftdoc.limits import BULK_DOCUMENTS_MAX
 from raftdoc.statemachine.outcome import Idempotency
 
 FEATURE_LEVEL: Final = 1
@@ -54,7 +53,7 @@ NEVER: Final = -1
 """An expected revision that no document has."""
 
 CREATE_MANY_ITEMS_MAX: Final = 16_384
-"""Of one command that is not atomic: what it answers has to fit a stored answer."""
+"""Of one command: what it answers has to fit a stored answer, and it is applied in one go."""
 
 CURSOR_KEY_BYTES: Final = 32
 
@@ -129,11 +128,10 @@ def create_many(
     only if all were created; duplicate_key with data = position of the first that exists, and none was.
 
     Raises:
-        TooLarge: more than CREATE_MANY_ITEMS_MAX items, BULK_DOCUMENTS_MAX if atomic.
+        TooLarge: more than CREATE_MANY_ITEMS_MAX items.
     """
-    items_max = BULK_DOCUMENTS_MAX if atomic else CREATE_MANY_ITEMS_MAX
-    if len(items) > items_max:
-        raise TooLarge("the number of documents of one command", limit=items_max, unit="documents")
+    if len(items) > CREATE_MANY_ITEMS_MAX:
+        raise TooLarge("the number of documents of one command", limit=CREATE_MANY_ITEMS_MAX, unit="documents")
     flat = [part for id_, document in items for part in (id_key(id_), document)]
     return _encode(Op.CREATE_MANY, idempotency, collection, flat, atomic)
 

@@ -8,7 +8,8 @@
 
 Either side says Refuse instead, with a reason that its operator and the other's can act on. The HMAC covers the
 very bytes of Hello and Challenge: both nonces, both identities and the versions offered. Who dials proves
-itself first, so that a stranger who dials gets nothing to guess the secret from.
+itself first, so that a stranger who dials gets nothing to guess the secret from. What follows on the connection
+is neither signed nor encrypted: the network between the nodes has to be trusted.
 """
 
 from __future__ import annotations
@@ -128,7 +129,8 @@ class DialledHandshake:
         """Who the caller says it is, proven or not; for log lines."""
         self.peer: Peer | None = None
         self.lane = Lane.HEARTBEAT
-        self._is_proven = False
+        self.is_proven = False
+        """The caller knows the secret."""
 
     def receive(self, body: Body) -> bytes | None:
         """Take the body of a frame; return the body to send next, or None once `peer` and `lane` are proven.
@@ -139,16 +141,16 @@ class DialledHandshake:
         _, version_max, message = _decode(body)
         if isinstance(message, Hello) and self.peer is None:
             return self._take_hello(message, body, min(version_max, WIRE_VERSION_MAX))
-        if isinstance(message, Proof) and self._transcript is not None and not self._is_proven:
+        if isinstance(message, Proof) and self._transcript is not None and not self.is_proven:
             _verify(self._local.secret, _DIALLER, self._transcript, message.mac)
-            self._is_proven = True
+            self.is_proven = True
             return None
         raise _refused(MALFORMED, f"{type(message).__name__} is not what comes next")
 
     def welcome(self) -> bytes:
         """Return the last body to send."""
         assert self._transcript is not None
-        assert self._is_proven
+        assert self.is_proven
         return encode_handshake(Welcome(_mac(self._local.secret, _DIALLED, self._transcript)))
 
     def _take_hello(self, hello: Hello, body: Body, version: int) -> bytes:

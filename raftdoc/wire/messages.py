@@ -31,6 +31,8 @@ class Hello(NamedTuple):
     boot_id: BootId
     peer: NodeId
     """Whom the caller expects at this address."""
+    address: str
+    """Where the caller itself is dialled, `host:port`; empty: where it always was."""
     lane: int
     nonce: bytes
 
