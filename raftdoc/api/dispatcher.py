@@ -18,7 +18,7 @@ from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from raftdoc.api.answers import state_fields
 from raftdoc.api.bodies import check_length, discard, has_arrived, read_whole, take
 from raftdoc.api.errors import problem_response
-from raftdoc.api.exchange import Call, Channel, Handler, Later, Reply, Response, Streamed
+from raftdoc.api.exchange import Call, Channel, Handler, Later, Reply, Response, Route, Streamed
 from raftdoc.api.http_metrics import HttpMetrics
 from raftdoc.api.idempotency import note_key
 from raftdoc.api.operations import JSON, OPERATIONS, Body
@@ -33,8 +33,9 @@ from raftdoc.api.request_fields import (
     request_id,
     timeout_ms,
 )
-from raftdoc.api.router import Route, Router, read_query, split_target
+from raftdoc.api.router import Router
 from raftdoc.api.settings import HttpSettings
+from raftdoc.api.targets import read_query, split_target
 from raftdoc.database.requests import Request
 from raftdoc.errors import Fatal, InvalidRequest, MethodNotAllowed, OutcomeKind, RaftdocError
 from raftdoc.ids import NodeId
@@ -121,7 +122,7 @@ class Dispatcher:
     def _respond(self, call: Call, reply: Reply) -> None:
         status, fields, content = reply
         fields = f"{fields}{state_fields(call.request)}X-Request-Id: {call.request_id or self._name(call)}\r\n"
-        self._metrics.answered(call.resource, status, self._now_ns() - call.started_ns)
+        self._metrics.answered(call.route.id, status, self._now_ns() - call.started_ns)
         if isinstance(content, bytes):
             call.channel.respond(call, status, fields, content)
             return
@@ -148,21 +149,19 @@ class Dispatcher:
 
     def _check(self, call: Call) -> Answer:
         message = call.message
-        call.target = message.path
         if message.path == "*":
             return self._other_method(call, self._router.methods)
-        call.path, raw_query = split_target(message.path)
+        path, query = split_target(message.path)
         call.fields = fields = read_fields(message.raw_headers)
         if fields:
             call.request_id = request_id(fields)
-        resource, call.parameters = self._router.find(call.path)
+        resource, call.parameters = self._router.find(path)
         route = resource.routes.get(message.method)
         if route is None:
             return self._other_method(call, resource.methods)
-        call.resource = route.id
-        call.is_write = route.is_write
-        if raw_query:
-            call.query = read_query(raw_query, route.query)
+        call.route = route
+        if query:
+            call.query = read_query(query, route.query)
         if fields:
             check_allowed(fields, route.fields, message.method)
             self._read_request(call)
@@ -183,7 +182,7 @@ class Dispatcher:
         request.min_index = min_index(fields)
         request.max_staleness_ms = duration_ms(fields, b"raftdoc-max-staleness")
         level = fields.get(b"raftdoc-consistency", b"linearizable")
-        if level == b"stale" and not call.is_write:
+        if level == b"stale" and not call.route.is_write:
             request.consistency = "stale"
         elif level != b"linearizable":
             raise InvalidRequest(f"Raftdoc-Consistency of this operation cannot be {level[:60].decode('latin-1')!r}")
@@ -274,10 +273,10 @@ class Dispatcher:
 
     def _bug(self, call: Call, error: BaseException) -> Response:
         """Answer 500 and log why under the same request id; what must stop the node is handed on."""
-        outcome: OutcomeKind = "unknown" if call.is_write else "not_applied"
+        outcome: OutcomeKind = "unknown" if call.route.is_write else "not_applied"
         detail = "an internal error; the log of this node has more under this request id"
         response = self._problem(call, RaftdocError(detail, outcome=outcome))
-        log.error("request failed request_id=%s operation=%s", call.request_id, call.resource, exc_info=error)
+        log.error("request failed request_id=%s operation=%s", call.request_id, call.route.id, exc_info=error)
         if isinstance(error, AssertionError | Fatal):
             self._on_fatal(error)
         return response

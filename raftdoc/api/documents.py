@@ -89,7 +89,7 @@ class Documents:
         status = 200
         if outcome.created:
             status = 201
-            fields += f"Location: {call.target}\r\n"
+            fields += f"Location: {call.message.path}\r\n"
         return written(status, document_id(call), outcome.revision, fields)
 
     def delete(self, call: Call) -> Later:

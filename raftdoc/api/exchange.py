@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from types import MappingProxyType
+from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 
 from aiohttp.http_parser import RawRequestMessage
 from aiohttp.streams import StreamReader
 
+from raftdoc.api.operations import Body
 from raftdoc.api.request_fields import Fields
+from raftdoc.api.targets import NOTHING, split_target
 from raftdoc.database.requests import Request
 
 JSON = "Content-Type: application/json\r\n"
 NDJSON = "Content-Type: application/x-ndjson\r\n"
-
-
-NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 class Response(NamedTuple):
@@ -64,6 +63,28 @@ class Channel(Protocol):
         """End the connection without an answer: none could be true."""
 
 
+@dataclass(frozen=True, slots=True)
+class Route:
+    """An operation and its handler, with what is asked of them for every request ready to be looked at."""
+
+    id: str
+    method: str
+    handler: Handler
+    is_write: bool
+    is_bodiless: bool
+    body: Body
+    fields: frozenset[bytes]
+    query: frozenset[str]
+    media: tuple[str, ...]
+
+
+def _refuse(call: Call) -> Response:
+    raise AssertionError("a call without a route was handled")
+
+
+NO_ROUTE: Final = Route("none", "", _refuse, False, True, Body.NONE, frozenset(), frozenset(), ())
+
+
 class Call:
     """One HTTP request. What follows `request` is filled in as it is checked."""
 
@@ -71,17 +92,14 @@ class Call:
         "body",
         "channel",
         "fields",
-        "is_write",
         "message",
         "parameters",
-        "path",
         "payload",
         "query",
         "request",
         "request_id",
-        "resource",
+        "route",
         "started_ns",
-        "target",
     )
 
     def __init__(
@@ -93,15 +111,14 @@ class Call:
         self.started_ns = started_ns
         self.request = request
         self.request_id = ""
-        self.target = ""
-        """The request target in origin form, as sent, still percent-encoded."""
-        self.path = ""
-        """The target without its query."""
+        self.route = NO_ROUTE
         self.parameters: Sequence[str] = ()
         """Of the path, in order, decoded."""
         self.query: Mapping[str, str] = NOTHING
         self.fields: Fields = {}
-        self.resource = "none"
-        """The id of the operation, for the metrics."""
-        self.is_write = False
         self.body = b""
+
+    @property
+    def path(self) -> str:
+        """The path as it was sent, still percent-encoded."""
+        return split_target(self.message.path)[0]

@@ -17,7 +17,7 @@ class Fingerprint:
     """Takes in a request: method, path, query, content type, conditions, then its raw body, piece by piece."""
 
     def __init__(self, call: Call) -> None:
-        parts = [call.message.method.encode(), call.target.encode()]
+        parts = [call.message.method.encode(), call.message.path.encode()]
         parts += [call.fields.get(name, b"") for name in _FIELDS]
         # Each part with its length, so that none runs into the next.
         self._hash = xxhash.xxh3_128(b"".join(b"%d:%b" % (len(part), part) for part in parts))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from raftdoc.api.cursors import open_cursor, sign_cursor
 from raftdoc.api.generated_ids import IdSource, derived_id
 from raftdoc.api.preconditions import is_unchanged, parse_tags, revision_to_match, tag_of
-from raftdoc.api.router import decode, read_query, split_target
+from raftdoc.api.targets import decode, read_query, split_target
 from raftdoc.errors import InvalidCursor, InvalidRequest, PreconditionFailed, UnknownOption
 
 KEY, SCOPE = b"secret", ("shop", "orders", "by id")
