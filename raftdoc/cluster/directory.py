@@ -21,6 +21,8 @@ class Directory:
         self._peers = dict(peers)
         self._dial = dict(dial)
         self._heard: dict[NodeId, str] = {}
+        self._routes: dict[str, Replica] = {}
+        """Open databases whose group is hosted here, by name: what every request looks up."""
 
     @property
     def catalog(self) -> CatalogMachine:
@@ -35,8 +37,15 @@ class Directory:
 
     def replica(self, name: str) -> Replica | None:
         """Return this node's replica of a database's group; None when it is not here (yet)."""
-        record = self.database(name)
-        return None if record is None else self._node.replicas.get(record.group)
+        return self._routes.get(name)
+
+    def refresh(self) -> None:
+        """Take up what the catalog and the hosted groups are now."""
+        self._routes = {
+            record.name: replica
+            for record in self.catalog.databases.values()
+            if record.state == "open" and (replica := self._node.replicas.get(record.group)) is not None
+        }
 
     def database_of(self, group: GroupId) -> str | None:
         for record in self.catalog.databases.values():

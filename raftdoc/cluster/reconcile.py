@@ -51,6 +51,7 @@ class Reconciler:
         for group in list(self._node.replicas):
             if group != CATALOG_GROUP and group not in wanted and group < catalog.next_group:
                 self._drop(group)
+        self._directory.refresh()
 
     def dial(self) -> None:
         """Dial where peers have moved to."""
