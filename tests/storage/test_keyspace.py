@@ -83,7 +83,7 @@ def test_changes_lie_in_the_order_of_their_revisions(keys: GroupKeys, revisions:
     assert sorted(map(keys.change, revisions)) == [keys.change(revision) for revision in sorted(revisions)]
 
 
-@given(keyspaces, st.lists(st.tuples(st.integers(0, (1 << 63)), names), max_size=20), st.integers(0, 1 << 63))
+@given(keyspaces, st.lists(st.tuples(st.integers(0, (1 << 63)), names), max_size=6), st.integers(0, 1 << 63))
 def test_expiries_lie_in_the_order_of_time_and_the_range_ends_before_its_stop(
     keys: GroupKeys, expiries: list[tuple[int, str]], stop_ms: int
 ) -> None:

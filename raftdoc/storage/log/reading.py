@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from threading import Lock
 
 from raftdoc.errors import LogCorrupt
 from raftdoc.ids import GroupId, Index
@@ -18,11 +19,13 @@ OPEN_SEGMENTS_MAX = 16
 
 
 class FrameReader:
-    """Reads verified frames of durable segments; keeps a bounded number of files open. For the loop thread."""
+    """Reads verified frames of durable segments; keeps a bounded number of files open."""
 
     def __init__(self, files: LogFiles) -> None:
         self._files = files
         self._open: dict[int, LogFile] = {}
+        # The loop reads; the thread that releases segments lets their files go.
+        self._lock = Lock()
 
     def records(self, segment: int, offset: int) -> list[LogRecord]:
         """Return the records of the frame at offset.
@@ -46,7 +49,8 @@ class FrameReader:
 
     def forget(self, segment: int) -> None:
         """Close the file of a segment that goes."""
-        file = self._open.pop(segment, None)
+        with self._lock:
+            file = self._open.pop(segment, None)
         if file is not None:
             file.close()
 
@@ -55,12 +59,14 @@ class FrameReader:
             self.forget(segment)
 
     def _file(self, segment: int) -> LogFile:
-        file = self._open.pop(segment, None)
-        if file is None:
-            if len(self._open) >= OPEN_SEGMENTS_MAX:
-                self.forget(next(iter(self._open)))
-            file = self._files.open(segment_name(segment))
-        self._open[segment] = file
+        with self._lock:
+            file = self._open.pop(segment, None)
+            if file is None:
+                if len(self._open) >= OPEN_SEGMENTS_MAX:
+                    self._open.pop(next(iter(self._open))).close()
+                file = self._files.open(segment_name(segment))
+            # Last in the dict is last used; the first goes when there are too many.
+            self._open[segment] = file
         return file
 
 

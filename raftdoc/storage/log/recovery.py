@@ -90,11 +90,11 @@ class _SegmentScan:
         self._path = str(files.path(segment_name(sequence)))
         self._sequence = sequence
         self._file: LogFile = files.open(segment_name(sequence))
-        self._header = self._read_header()
 
     def sealed(self) -> list[tuple[GroupId, Span]]:
         """Return where the entries of a segment stand that is not the last."""
         try:
+            self._read_header()
             footer = self._read_footer()
             if footer is None:
                 self._rot(max(0, self._file.size() - TRAILER_BYTES), "the footer of a sealed segment does not hold")
@@ -105,16 +105,16 @@ class _SegmentScan:
     def last(self, recovered: Recovered, spans: list[tuple[GroupId, Span]]) -> None:
         """Fill in recovered from the last segment, given where the entries of those before it stand."""
         try:
-            recovered.last_header = self._header
+            header = recovered.last_header = self._read_header()
             footer = self._read_footer()
             if footer is not None:
                 recovered.is_sealed = True
                 recovered.groups, own = footer
                 self._place(recovered.groups, spans + own)
             else:
-                recovered.groups = decode_table(self._header.table)
+                recovered.groups = decode_table(header.table)
                 self._place(recovered.groups, spans)
-                self._scan(recovered)
+                self._scan(header, recovered)
             self._check_complete(recovered.groups)
             # What an earlier process wrote may be in the page cache only; from here on it is taken for durable.
             self._file.sync()
@@ -151,9 +151,9 @@ class _SegmentScan:
             if index is not None:
                 self._rot(0, f"entry {index} of group {log.group} is in no segment")
 
-    def _scan(self, recovered: Recovered) -> None:
-        life, flags = self._header.life, 0
-        offset = self._header.stop
+    def _scan(self, segment: SegmentHeader, recovered: Recovered) -> None:
+        life, flags = segment.life, 0
+        offset = segment.stop
         groups, sequence = recovered.groups, self._sequence
         for header, body in self._frames(offset):
             if header.life != life and not header.flags & FrameFlags.OPENING:

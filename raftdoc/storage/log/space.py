@@ -4,7 +4,7 @@ A *spare* is a file as long as a segment, its zeros written. It is the next segm
 one is there, votes can still be written when nothing else can (`Disk full` in docs/consensus.md). A segment that
 is released becomes a spare again; so in the steady state the log allocates nothing.
 
-May be used by two threads at once: the one that writes takes spares, the one that releases adds them.
+Two threads may use it at once: the one that writes takes spares, the one that releases adds and prepares them.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ from raftdoc.storage.log.files import LogFiles
 SPARES_MAX: Final = 2
 NO_SPACE: Final = (ENOSPC, EDQUOT)
 SPARE_PREFIX: Final = "spare-"
-PARTIAL_NAME: Final = "partial"
-"""A spare that is being made, or was when the process died."""
+PARTIAL_SPARE: Final = "partial-spare"
+PARTIAL_SEGMENT: Final = "partial-segment"
+"""Files that are being made, or were when the process died."""
 
 
 class DiskState(NamedTuple):
@@ -44,7 +45,7 @@ class Space:
     def recover(self) -> None:
         """Find the spares that are there; remove what is only half made or of another length."""
         for name in sorted(self._files.names()):
-            if name == PARTIAL_NAME:
+            if name in (PARTIAL_SPARE, PARTIAL_SEGMENT):
                 self._files.delete(name)
             elif name.startswith(SPARE_PREFIX):
                 self._recover_spare(name)
@@ -61,8 +62,9 @@ class Space:
         with self._lock:
             if file_bytes <= self._segment_bytes and self._spares:
                 return self._spares.pop(0)
-            self._files.create(PARTIAL_NAME, max(file_bytes, self._segment_bytes), zeroed=False)
-            return PARTIAL_NAME
+        # Outside the lock, like `prepare`: neither waits for the other's disk.
+        self._files.create(PARTIAL_SEGMENT, max(file_bytes, self._segment_bytes), zeroed=False)
+        return PARTIAL_SEGMENT
 
     def prepare(self, count: int = 1) -> None:
         """Make spares until there are count. Blocks for about 100 ms per 64 MiB: call it in a thread.
@@ -72,16 +74,16 @@ class Space:
         Raises:
             OSError: anything else.
         """
-        with self._lock:
-            while len(self._spares) < count:
-                try:
-                    self._files.create(PARTIAL_NAME, self._segment_bytes, zeroed=True)
-                except OSError as error:
-                    self._discard_partial()
-                    if error.errno not in NO_SPACE:
-                        raise
-                    return
-                self._add_spare(PARTIAL_NAME)
+        while len(self._spares) < count:
+            try:
+                self._files.create(PARTIAL_SPARE, self._segment_bytes, zeroed=True)
+            except OSError as error:
+                self._discard_partial()
+                if error.errno not in NO_SPACE:
+                    raise
+                return
+            with self._lock:
+                self._add_spare(PARTIAL_SPARE)
 
     def give_back(self, name: str, file_bytes: int) -> None:
         """Make a spare of a released segment, or delete it when there are enough, or its length is odd."""
@@ -118,5 +120,5 @@ class Space:
         self._spares.append(spare)
 
     def _discard_partial(self) -> None:
-        if PARTIAL_NAME in self._files.names():
-            self._files.delete(PARTIAL_NAME)
+        if PARTIAL_SPARE in self._files.names():
+            self._files.delete(PARTIAL_SPARE)
