@@ -45,6 +45,8 @@ log = logging.getLogger("raftdoc.api")
 
 Answer: TypeAlias = "Reply | Later | Awaitable[Reply]"
 
+PLAIN_FIELDS: Final = frozenset({b"accept", b"content-length", b"content-type"})
+"""Those that every operation takes and that say nothing about the request as a whole."""
 JSON_ONLY: Final = (JSON,)
 LOGGED_STATUSES: Final = frozenset({400, 413, 415, 417, 431})
 """Refusals that an operator wants to see: something sends what it should not."""
@@ -153,7 +155,8 @@ class Dispatcher:
             return self._other_method(call, self._router.methods)
         path, query = split_target(message.path)
         call.fields = fields = read_fields(message.raw_headers)
-        if fields:
+        is_plain = fields.keys() <= PLAIN_FIELDS
+        if not is_plain:
             call.request_id = request_id(fields)
         resource, call.parameters = self._router.find(path)
         route = resource.routes.get(message.method)
@@ -162,7 +165,7 @@ class Dispatcher:
         call.route = route
         if query:
             call.query = read_query(query, route.query)
-        if fields:
+        if not is_plain:
             check_allowed(fields, route.fields, message.method)
             self._read_request(call)
         if route.is_bodiless:
