@@ -199,6 +199,11 @@ class InboundLink(asyncio.Protocol):
         return self._handshake.claimed or "?"
 
     @property
+    def is_proven(self) -> bool:
+        """Whether the other side knows the secret."""
+        return self._handshake.is_proven
+
+    @property
     def peer(self) -> Peer:
         """Who the other side has proven to be."""
         assert self._handshake.peer is not None

@@ -123,7 +123,6 @@ class Listener:
         if replaced is not None:
             replaced.abort("the peer has dialled again")
         self._admitted[peer.node, link.lane] = link
-        self._gate.reset(link.address)
         self._owner.arrived(peer.node)
         return None
 
@@ -137,7 +136,9 @@ class Listener:
         self._strangers.pop(link, None)
         if is_ours:
             self._metrics.refusals[refusal.code].value += 1
-        if self._gate.opens(link.address, (refusal.code, link.claimed), time.monotonic_ns()):
+        # A name that is not proven could be another one each time.
+        event = (refusal.code, link.claimed if link.is_proven else "")
+        if self._gate.opens(link.address, event, time.monotonic_ns()):
             log.warning(
                 "connection refused by=%s address=%s claimed=%s code=%s detail=%s",
                 "this node" if is_ours else "the caller",

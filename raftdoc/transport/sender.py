@@ -70,7 +70,7 @@ class SenderOwner(Protocol):
 
 
 class Sender:
-    """From `start` to `close` it has a link or tries to get one.
+    """From `start` to `end` it has a link or tries to get one.
 
     While the first dial is under way, and while the link's buffer is full, frames queue. After a failure they are
     dropped until there is a link again: what is old by then is of no use.
@@ -108,7 +108,8 @@ class Sender:
 
     @property
     def is_up(self) -> bool:
-        return self._link is not None and self._link.is_open
+        """True while frames go straight to an open link."""
+        return not self._is_down and self._link is not None and self._link.is_open
 
     def send(self, items: list[Item]) -> None:
         """Send items as one frame, or as a few where one would be over the limit of a frame."""
@@ -160,9 +161,7 @@ class Sender:
     def _send_frame(self, frame: bytes) -> None:
         link = self._link
         if link is not None and link.is_open and not link.is_paused:
-            link.write(frame)
-            self._lane_metrics.sent_frames.value += 1
-            self._lane_metrics.sent_bytes.value += len(frame)
+            self._write(link, frame)
         elif not self.queue.put(frame):
             self._metrics.dropped_queue_full.value += 1
 
@@ -171,10 +170,12 @@ class Sender:
         link, queue = self._link, self.queue
         assert link is not None
         while queue and link.is_open and not link.is_paused:
-            frame = queue.take()
-            link.write(frame)
-            self._lane_metrics.sent_frames.value += 1
-            self._lane_metrics.sent_bytes.value += len(frame)
+            self._write(link, queue.take())
+
+    def _write(self, link: OutboundLink, frame: bytes) -> None:
+        link.write(frame)
+        self._lane_metrics.sent_frames.value += 1
+        self._lane_metrics.sent_bytes.value += len(frame)
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()

@@ -81,6 +81,8 @@ class TcpTransport:
     def set_peers(self, peers: Mapping[NodeId, str]) -> None:
         for address in peers.values():
             parse_address(address)
+        if self._is_closed:
+            return
         wanted = {node: address for node, address in peers.items() if node != self._local.node}
         for key, sender in list(self._senders.items()):
             if wanted.get(sender.peer) != sender.address:

@@ -56,6 +56,13 @@ def test_both_sides_know_each_other_afterwards() -> None:
     assert ours.peer == Peer(NodeId("n2"), StoreId("sn2"), BootId(200))
 
 
+def test_the_dialled_learns_where_the_caller_is_dialled() -> None:
+    moved = Local(ClusterId("c1"), NodeId("n1"), StoreId("sn1"), BootId(100), SECRET, "10.0.0.7:8000")
+    theirs = DialledHandshake(local("n2"), NONCE_B)
+    run(dialler(moved), theirs)
+    assert theirs.peer == Peer(NodeId("n1"), StoreId("sn1"), BootId(100), "10.0.0.7:8000")
+
+
 def test_the_secret_never_shows() -> None:
     assert "horse" not in repr(local("n1"))
 
@@ -114,6 +121,7 @@ def hello_body(**changes: object) -> bytes:
         (hello_body(lane=9), "malformed"),
         (hello_body(lane=-1), "malformed"),
         (hello_body(nonce=b""), "malformed"),
+        (hello_body(address="nowhere"), "malformed"),
         (encode_handshake(Proof(b"m" * 32)), "malformed"),
         (encode_handshake(Welcome(b"m" * 32)), "malformed"),
         (bytes(msgpack.packb(["raftdoc", 2, 2, 1, ["a", "new", "form"]])), "wire_version"),

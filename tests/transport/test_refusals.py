@@ -9,14 +9,14 @@ import msgpack
 import pytest
 import pytest_asyncio
 
-from raftdoc.ids import NodeId
+from raftdoc.ids import BootId, ClusterId, NodeId, StoreId
 from raftdoc.limits import FRAME_BYTES_MAX
 from raftdoc.transport.handshake import encode_refusal
 from raftdoc.transport.settings import TcpSettings
 from raftdoc.transport.transport import Lane, Refusal
 from raftdoc.wire.codec import encode_handshake
 from raftdoc.wire.frames import HEADER, FrameKind, encode_frame
-from raftdoc.wire.messages import Welcome
+from raftdoc.wire.messages import Hello, Welcome
 
 from .strangers import Stranger
 from .worlds import N1, N2, N3, Endpoint, TcpWorld, connect, tcp_transport, until
@@ -148,6 +148,18 @@ async def test_garbage_on_the_port_is_answered_and_logged_once(
     assert len(refusal_lines(caplog, "malformed")) == 1
     assert world.value(N1, 'raftdoc_peer_refusals_total{code="malformed"}') == 3
     await assert_unharmed(a, b)
+
+
+async def test_names_that_nobody_has_proven_do_not_fill_the_log(
+    world: TcpWorld, caplog: pytest.LogCaptureFixture
+) -> None:
+    await pair(world)
+    for number in range(3):
+        stranger = await Stranger.dial(world.address(N1))
+        hello = Hello(ClusterId("c9"), NodeId(f"x{number}"), StoreId("s"), BootId(1), N1, "", Lane.BULK, b"n" * 32)
+        stranger.write_handshake(encode_handshake(hello))
+        assert (await stranger.refusal()).code == "wrong_cluster"
+    assert len(refusal_lines(caplog, "wrong_cluster")) == 1
 
 
 async def test_another_wire_version_is_told_so(world: TcpWorld) -> None:
