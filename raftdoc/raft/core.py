@@ -34,7 +34,7 @@ Response = VoteResponse | AppendResponse | HeartbeatResponse | ReadIndexResponse
 class Raft:
     """`now_ns` is the host's clock, read freshly before each call; it only rises."""
 
-    __slots__ = ("_election", "_follower", "_follower_reads", "_leader", "_read_leader", "_state")
+    __slots__ = ("_election", "_follower", "_follower_reads", "_leader", "_state")
 
     def __init__(
         self, settings: RaftSettings, restored: Restored, storage: EntryReader, random: Random, now_ns: int
@@ -45,7 +45,6 @@ class Raft:
         self._election = Election(state, self._won, self._commit, self._leads_by_lease)
         self._follower = Follower(state)
         self._follower_reads = FollowerReads(state)
-        self._read_leader: NodeId | None = None
 
     # Events ---------------------------------------------------------------------------------------
 
@@ -71,10 +70,11 @@ class Raft:
             return
         leader = self._leader
         if leader is None:
+            self._follower_reads.expire(now_ns)
             self._election.tick(now_ns)
         else:
             leader.tick(now_ns)
-            if leader.transfer.has_expired(now_ns):
+            if self._state.role is Role.LEADER and leader.transfer.has_expired(now_ns):
                 # L1: this term has no lease any more; a term of its own brings one back.
                 self._state.become_follower(self._state.term, None)
                 self._election.campaign_forced(now_ns)
@@ -94,7 +94,7 @@ class Raft:
         if self._leader is not None:
             self._leader.read(Asker(None, context, self._state.settings.boot_id), now_ns)
         else:
-            self._follower_reads.ask(context)
+            self._follower_reads.ask(context, now_ns)
 
     def lease_valid(self, now_ns: int) -> bool:
         """Return whether this node may answer a linearizable read now, if it has applied all that it committed."""
@@ -102,11 +102,13 @@ class Raft:
         return leader is not None and leader.lease_valid(now_ns)
 
     def transfer(self, target: NodeId | None, now_ns: int) -> Rejection | None:
-        """Begin to hand leadership over; None picks the voter with the best log."""
+        """Begin to hand leadership over; None picks a living voter with the best log.
+
+        No proposals are taken meanwhile. A transfer that has not succeeded within W ends in a new term of this node.
+        """
         if self._leader is None:
             return Rejection(RejectReason.NOT_LEADER, self._state.leader)
-        self._leader.transfer.begin(target, now_ns)
-        return None
+        return self._leader.transfer.begin(target, now_ns)
 
     def campaign(self, now_ns: int) -> None:
         """Campaign now, if allowed, instead of waiting for the timeout."""
@@ -119,6 +121,8 @@ class Raft:
 
         An AssertionError is the host's bug: tasks complete in the order they were handed out.
         """
+        if self._state.has_failed:
+            return
         self._state.on_persisted(mark)
         if self._leader is not None:
             self._leader.on_persisted(now_ns)
@@ -132,30 +136,32 @@ class Raft:
         state.has_failed = True
         if self._leader is not None:
             state.become_follower(state.term, None)
-            self._settle(0)
+            self._close_leader()
 
     def on_applied(self, index: Index, now_ns: int) -> None:
         """Take that the entries up to index are in the state machine."""
         state = self._state
-        assert state.applied_index <= index <= state.commit_index, (state.applied_index, index, state.commit_index)
+        assert state.applied_index <= index <= state.emitted_index, (state.applied_index, index, state.emitted_index)
         state.applied_index = index
         state.log.evict(index)
 
     def on_disk_stalled(self, stalled: bool, now_ns: int) -> None:
-        """L8: while the disk does not answer there are no heartbeats and there is no lease."""
-        if self._leader is not None:
-            self._leader.lease.is_stalled = stalled
+        """L8: while the disk does not answer nothing is sent to followers, and there is no lease."""
+        self._state.is_disk_stalled = stalled
 
     def on_disk_full(self, full: bool, now_ns: int) -> None:
-        """Refuse proposals and entries, hand leadership over, still vote."""
+        """Refuse proposals and entries, hand leadership over with the next tick, do not campaign, still vote."""
         self._state.is_disk_full = full
-        if full and self._leader is not None:
-            self._leader.transfer.begin(None, now_ns)
 
     def on_clock_suspect(self, now_ns: int) -> None:
-        """L4: no lease until a quorum has acknowledged a round sent from now on."""
+        """L4: a leader has no lease until a quorum has acknowledged a round sent from now on.
+
+        A follower promises anew: its clock may have run past the promise that some leader's lease rests on.
+        """
         if self._leader is not None:
             self._leader.lease.suspect(now_ns)
+        else:
+            self._state.promise(now_ns)
 
     def on_unreachable(self, peer: NodeId, now_ns: int) -> None:
         if self._leader is not None:
@@ -240,7 +246,6 @@ class Raft:
             self._follower.refuse_old_term(sender, message)
             return
         assert message.term > state.term or self._leader is None, (sender, message.term, "two leaders in one term")
-        self._election.is_forced = False
         self._follower.on_append(sender, message, now_ns)
 
     def _on_order(self, sender: NodeId, message: TimeoutNow | ReadIndexRequest, now_ns: int) -> None:
@@ -283,13 +288,7 @@ class Raft:
     def _won(self, now_ns: int) -> None:
         state = self._state
         state.become(Role.LEADER, state.settings.node)
-        self._leader = Leader(state, self._last_time_ms(), now_ns)
-
-    def _last_time_ms(self) -> int:
-        log = self._state.log
-        if log.last_index == log.compacted_index:
-            return 0
-        return log.entries(log.last_index, log.last_index, 1)[0].time_ms
+        self._leader = Leader(state, now_ns)
 
     def _commit(self, index: Index) -> None:
         """Take a commit index that a vote has shown."""
@@ -304,10 +303,11 @@ class Raft:
         """Follow a change of role or leader: a leader that stepped down fails its reads, and so does its follower."""
         state = self._state
         if self._leader is not None and state.role is not Role.LEADER:
+            self._close_leader()
+            state.reset_election_deadline(now_ns)
+        self._follower_reads.follow()
+
+    def _close_leader(self) -> None:
+        if self._leader is not None:
             self._leader.close()
             self._leader = None
-            if now_ns:
-                state.reset_election_deadline(now_ns)
-        if state.leader != self._read_leader:
-            self._read_leader = state.leader
-            self._follower_reads.close()

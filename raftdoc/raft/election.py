@@ -17,7 +17,7 @@ from raftdoc.raft.state import State
 class Election:
     """Campaigns, and answers those of others. `on_won` makes this node the leader; `leads_by_lease` is L6."""
 
-    __slots__ = ("_leads_by_lease", "_on_commit", "_on_won", "_refused", "_state", "_votes", "is_forced")
+    __slots__ = ("_leads_by_lease", "_on_commit", "_on_won", "_refused", "_state", "_votes")
 
     def __init__(
         self,
@@ -32,8 +32,6 @@ class Election:
         self._leads_by_lease = leads_by_lease
         self._votes: set[NodeId] = set()
         self._refused: set[NodeId] = set()
-        self.is_forced = False
-        """The present campaign was ordered by TimeoutNow; cleared when it ends."""
 
     # Campaigning ----------------------------------------------------------------------------------
 
@@ -51,15 +49,18 @@ class Election:
             return
         self._begin(Role.PRE_CANDIDATE)
         self._votes.add(state.settings.node)
-        self._ask(Term(state.term + 1), pre=True)
+        self._ask(Term(state.term + 1), pre=True, forced=False)
         self._count_pre_votes(now_ns)
 
     def campaign_forced(self, now_ns: int) -> None:
-        """Ask for votes at once, by order of the leader (dissertation 3.10)."""
+        """Ask for votes at once, by order of the leader (dissertation 3.10).
+
+        Safety: voters do not refuse for the sake of the leader that gave the order, whose lease is gone (L1). The
+        order is good for this one campaign, in the term after that leader's; the next begins with a pre-vote.
+        """
         state = self._state
         if self._may_stand():
-            self.is_forced = True
-            self._campaign_for_real(now_ns)
+            self._campaign_for_real(now_ns, forced=True)
         state.reset_election_deadline(now_ns)
 
     def on_persisted(self, now_ns: int) -> None:
@@ -71,23 +72,23 @@ class Election:
 
     def _may_stand(self) -> bool:
         state = self._state
-        is_voter = state.configuration.is_voter(state.settings.node)
-        return is_voter and not state.has_failed and not state.is_disk_full and state.role is not Role.LEADER
+        is_healthy = not (state.has_failed or state.is_disk_full or state.is_disk_stalled)
+        return is_healthy and state.role is not Role.LEADER and state.configuration.is_voter(state.settings.node)
 
     def _begin(self, role: Role) -> None:
         self._votes.clear()
         self._refused.clear()
         self._state.become(role, None)
 
-    def _campaign_for_real(self, now_ns: int) -> None:
+    def _campaign_for_real(self, now_ns: int, *, forced: bool = False) -> None:
         state = self._state
         state.become_follower(Term(state.term + 1), None)
         state.vote = state.settings.node
         self._begin(Role.CANDIDATE)
         state.reset_election_deadline(now_ns)
-        self._ask(state.term, pre=False)
+        self._ask(state.term, pre=False, forced=forced)
 
-    def _ask(self, term: Term, *, pre: bool) -> None:
+    def _ask(self, term: Term, *, pre: bool, forced: bool) -> None:
         """Send requests; they wait until term, own vote and the log they advertise are durable (P3)."""
         state, log = self._state, self._state.log
         commit_index = state.commit_index
@@ -98,7 +99,7 @@ class Election:
             commit_index=commit_index,
             commit_term=log.term_at(commit_index),
             pre=pre,
-            forced=self.is_forced,
+            forced=forced,
             boot_id=state.settings.boot_id,
         )
         for peer in state.configuration.all_voters():
@@ -129,13 +130,11 @@ class Election:
     def _count_votes(self, now_ns: int) -> None:
         configuration = self._state.configuration
         if has_quorum(configuration, self._votes):
-            self.is_forced = False
             self._on_won(now_ns)
         elif has_lost(configuration, self._refused):
             self._give_up()
 
     def _give_up(self) -> None:
-        self.is_forced = False
         self._state.become_follower(self._state.term, None)
 
     # Voting ---------------------------------------------------------------------------------------
@@ -156,7 +155,6 @@ class Election:
     def _vote(self, sender: NodeId, request: VoteRequest, now_ns: int) -> None:
         state = self._state
         if request.term > state.term:
-            self.is_forced = False
             state.become_follower(request.term, None)
         is_free = state.vote is None or state.vote == sender
         granted = is_free and state.is_up_to_date(request.last_index, request.last_term)
@@ -175,11 +173,11 @@ class Election:
             commit_term=state.log.term_at(state.commit_index),
             boot_id=request.boot_id,
         )
-        if request.pre:
-            # A pre-vote promises nothing: what it says holds without the disk.
-            state.send(sender, response)
+        if granted and not request.pre:
+            state.send_durable(sender, response)  # P1
         else:
-            state.send_durable(sender, response)
+            # A refusal and a pre-vote promise nothing; but no term is spoken of that a crash could take back.
+            state.send_known(sender, response)
 
     def _learn_commit(self, index: Index, term: Term) -> None:
         """Take a commit index from a vote, only where the own log has that very entry."""

@@ -40,10 +40,7 @@ class Follower:
         response = HeartbeatResponse(
             term=state.term, sent_ns=message.sent_ns, read_round=message.read_round, boot_id=message.boot_id
         )
-        if state.is_hard_state_durable:
-            state.send(sender, response)
-        else:
-            state.send_durable(sender, response)
+        state.send_known(sender, response)
 
     def _take(self, sender: NodeId, message: AppendEntries) -> None:
         state = self._state
@@ -84,19 +81,18 @@ class Follower:
             state.send_durable(sender, response)
 
     def _refuse(self, sender: NodeId, message: AppendEntries) -> None:
-        """Refuse, with hints that let the leader skip a whole term at once."""
-        log = self._state.log
-        if message.prev_index > log.last_index:
-            conflict_term, conflict_index = Term(0), Index(log.last_index + 1)
-        else:
-            conflict_term = log.term_at(message.prev_index)
-            conflict_index = log.first_of_term_at(message.prev_index)
-        response = self._response(message, success=False, conflict_term=conflict_term, conflict_index=conflict_index)
-        self._state.send_durable(sender, response)
+        """Refuse, naming the last index at which the logs may agree, so that whole terms are skipped at once.
+
+        Where this log has higher terms than prev_term it cannot agree; what is committed agrees for certain.
+        """
+        state, log = self._state, self._state.log
+        index = max(log.last_at_most(message.prev_index, message.prev_term), state.commit_index)
+        response = self._response(message, success=False, conflict_index=index, conflict_term=log.term_at(index))
+        state.send_known(sender, response)
 
     def refuse_old_term(self, sender: NodeId, message: AppendEntries) -> None:
         """Tell a leader of an older term that it is none any more; this also frees a candidate stuck above it."""
-        self._state.send_durable(sender, self._response(message, success=False))
+        self._state.send_known(sender, self._response(message, success=False))
 
     def _response(
         self,

@@ -10,10 +10,7 @@ Source: dissertation 6.4.1; the breakers L1-L8 of docs/consensus.md.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from raftdoc.ids import NodeId, Term
-from raftdoc.raft.progress import Progress
+from raftdoc.ids import NodeId
 from raftdoc.raft.quorum import quorum_value
 from raftdoc.raft.state import State
 
@@ -23,51 +20,49 @@ FOREVER = 1 << 62
 class Lease:
     """Of one term of leadership; a new one is made for each."""
 
-    __slots__ = ("_floor_ns", "_length_ns", "_progress", "_state", "is_off", "is_stalled", "term", "until_ns")
+    __slots__ = ("_acked_ns", "_floor_ns", "_length_ns", "_quorum_ns", "_state", "is_off", "until_ns")
 
-    def __init__(self, state: State, progress: Mapping[NodeId, Progress]) -> None:
+    def __init__(self, state: State) -> None:
         settings = state.settings
         self._state = state
-        self._progress = progress
+        self._acked_ns: dict[NodeId, int] = {settings.node: FOREVER}
+        """The latest send time, by this clock, that each node has acknowledged. This node hears itself always."""
+        self._quorum_ns = 0
         self._length_ns = int(
             (settings.election_timeout_ns - settings.lease_margin_ns) / (1 + settings.clock_rate_error_max)
         )
         self._floor_ns = 0
-        """Acknowledgements of rounds sent at or before this do not count."""
-        self.term: Term = state.term
+        """Acknowledgements of what was sent at or before this do not count."""
         self.until_ns = 0
         self.is_off = not settings.leases_enabled
         """For the rest of the term: by the settings, or because a transfer was begun (L1)."""
-        self.is_stalled = False
-        """The log's disk does not answer (L8)."""
-        self.renew()
+        self._renew()
 
-    def renew(self) -> None:
-        """Take up what the peers have acknowledged."""
-        latest_ns = quorum_value(self._state.configuration, self._acked_ns)
-        until_ns = FOREVER if latest_ns == FOREVER else latest_ns + self._length_ns if latest_ns else 0
-        self.until_ns = max(self.until_ns, until_ns)
+    def is_valid(self, now_ns: int) -> bool:
+        """Return whether reads may rely on this lease, as far as clocks and disk go."""
+        return now_ns < self.until_ns and not self.is_off and not self._state.is_disk_stalled
+
+    def covers(self, now_ns: int) -> bool:
+        """Return whether no other node can lead now, whether or not reads may rely on it (L6)."""
+        return now_ns < self.until_ns
+
+    def acked(self, peer: NodeId, sent_ns: int) -> None:
+        """Note that a peer has acknowledged what was sent at sent_ns."""
+        if sent_ns > self._acked_ns.get(peer, 0) and sent_ns > self._floor_ns:
+            self._acked_ns[peer] = sent_ns
+            if sent_ns > self._quorum_ns:
+                self._renew()
 
     def suspect(self, now_ns: int) -> None:
         """Drop the lease until a quorum acknowledges a round sent from now on: the clocks disagree (L4)."""
         self._floor_ns = now_ns
-        for progress in self._progress.values():
-            progress.acked_sent_ns = 0
-        self.until_ns = 0
-        self.renew()
+        self._acked_ns = {self._state.settings.node: FOREVER}
+        self._quorum_ns = self.until_ns = 0
+        self._renew()
 
-    def acked(self, progress: Progress, sent_ns: int) -> None:
-        """Note that a peer has acknowledged what was sent at sent_ns."""
-        if sent_ns > progress.acked_sent_ns and sent_ns > self._floor_ns:
-            progress.acked_sent_ns = sent_ns
-            self.renew()
-
-    def covers(self, now_ns: int) -> bool:
-        """Return whether no other node can lead now, as far as clocks go."""
-        return now_ns < self.until_ns
-
-    def _acked_ns(self, node: NodeId) -> int:
-        if node == self._state.settings.node:
-            return FOREVER
-        progress = self._progress.get(node)
-        return 0 if progress is None else progress.acked_sent_ns
+    def _renew(self) -> None:
+        self._quorum_ns = quorum_value(self._state.configuration, self._acked_ns)
+        if self._quorum_ns == FOREVER:
+            self.until_ns = FOREVER
+        elif self._quorum_ns:
+            self.until_ns = self._quorum_ns + self._length_ns

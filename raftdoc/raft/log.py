@@ -77,21 +77,26 @@ class LogView:
         """Return whether this log has an entry of that term at index, as far as it still knows."""
         return self.compacted_index <= index <= self.last_index and self.term_at(index) == term
 
-    def first_of_term_at(self, index: Index) -> Index:
-        """Return the first index of the run of one term that index is in, not below compacted_index."""
-        if index <= self.compacted_index:
-            return self.compacted_index
-        return Index(self._run_firsts[bisect_right(self._run_firsts, index) - 1])
+    def last_at_most(self, index: Index, term: Term) -> Index:
+        """Return the last index not above index whose entry may agree with a log that ends there with that term.
 
-    def last_of_term(self, term: Term) -> Index | None:
-        """Return the last index that has that term, None if no entry has."""
-        for position in range(len(self._run_terms) - 1, -1, -1):
-            if self._run_terms[position] == term:
-                is_last = position + 1 == len(self._run_firsts)
-                return self.last_index if is_last else Index(self._run_firsts[position + 1] - 1)
-            if self._run_terms[position] < term:
-                break
-        return self.compacted_index if term == self.compacted_term and self.compacted_index else None
+        Between there and index all terms are higher, so a log whose terms are not cannot agree. What is compacted is
+        not looked at, but for its last term: the result may lie below compacted_index.
+        """
+        index = min(index, self.last_index)
+        run = bisect_right(self._run_firsts, index) - 1
+        while run >= 0 and self._run_terms[run] > term:
+            index = Index(self._run_firsts[run] - 1)
+            run -= 1
+        if index == self.compacted_index and self.compacted_term > term:
+            return Index(index - 1)
+        return index
+
+    def last_time_ms(self) -> int:
+        """Return the log time of the last entry; 0 when it is compacted, which the state machine guards against."""
+        if self.last_index == self.compacted_index:
+            return 0
+        return self.entries(self.last_index, self.last_index, 1)[0].time_ms
 
     def append(self, entry: Entry) -> None:
         """Add the entry that follows last_index."""

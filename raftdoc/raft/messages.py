@@ -84,7 +84,8 @@ class AppendEntries(NamedTuple):
 class AppendResponse(NamedTuple):
     """Success: `match_index` is durable here and equal to the leader's log.
 
-    Refusal: `conflict_term` and `conflict_index` let the leader skip a whole term (dissertation 5.3, last part).
+    Refusal: `conflict_index` is the last index at which the logs may agree, `conflict_term` this log's term there:
+    both sides skip whole terms (dissertation 3.5, last part). 0 and 0 where the sender's term was old.
     """
 
     term: Term

@@ -22,7 +22,6 @@ class ProgressState(Enum):
 class Progress:
     __slots__ = (
         "acked_round",
-        "acked_sent_ns",
         "heard_ns",
         "inflight",
         "inflight_bytes",
@@ -36,18 +35,19 @@ class Progress:
     def __init__(self, next_index: Index, now_ns: int) -> None:
         self.state = ProgressState.PROBE
         self.match_index = Index(0)
+        """Up to here the peer holds this leader's log durably."""
         self.next_index = next_index
         self.is_paused = False
         """PROBE: a message is out, and no answer has come."""
         self.inflight: deque[tuple[Index, int]] = deque()
-        """(last index, payload bytes) of each append that is out."""
+        """REPLICATE: (last index, payload bytes) of each append that is out."""
         self.inflight_bytes = 0
-        self.acked_sent_ns = 0
-        """The latest send time, by the leader's clock, that this peer has acknowledged."""
         self.acked_round = 0
+        """The newest round of ReadIndex that the peer has acknowledged."""
         self.heard_ns = now_ns
+        """When anything of this term last came from the peer: check-quorum."""
         self.moved_ns = now_ns
-        """When an append was last acknowledged, or sent with nothing before it on the way."""
+        """When a probe was sent, an append was last acknowledged, or the first of those on the way was sent."""
 
     def sent(self, last_index: Index, byte_count: int, now_ns: int) -> None:
         """Note an append that left."""
@@ -67,10 +67,9 @@ class Progress:
         while inflight and inflight[0][0] <= index:
             self.inflight_bytes -= inflight.popleft()[1]
         self.moved_ns = now_ns
-        if self.state is ProgressState.PROBE:
+        if self.state is ProgressState.PROBE and index >= self.next_index - 1:
             self.state = ProgressState.REPLICATE
             self.is_paused = False
-            self.next_index = Index(max(self.next_index, index + 1))
         if index <= self.match_index:
             return False
         self.match_index = index
@@ -85,6 +84,18 @@ class Progress:
         self.inflight.clear()
         self.inflight_bytes = 0
         self.next_index = Index(max(next_index, self.match_index + 1))
+
+    def free_probe(self, heartbeat_sent_ns: int, patience_ns: int) -> None:
+        """Take a probe for lost when a heartbeat sent well after it was answered before it.
+
+        A heartbeat sent together with the probe proves nothing: they travel apart, and entries wait for a disk.
+        """
+        if self.is_paused and heartbeat_sent_ns - self.moved_ns >= patience_ns:
+            self.is_paused = False
+
+    def is_stuck(self, now_ns: int, patience_ns: int) -> bool:
+        """Return whether appends are out and none was acknowledged for long: they are taken for lost."""
+        return bool(self.inflight) and now_ns - self.moved_ns >= patience_ns
 
     def is_full(self, messages_max: int, bytes_max: int) -> bool:
         """Return whether another append has to wait."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Collection, Mapping
 
 from raftdoc.ids import NodeId
 from raftdoc.raft.settings import Configuration
@@ -13,28 +13,25 @@ def majority(count: int) -> int:
     return count // 2 + 1
 
 
-def has_quorum(configuration: Configuration, agreed: Iterable[NodeId]) -> bool:
+def has_quorum(configuration: Configuration, agreed: Collection[NodeId]) -> bool:
     """Return whether those who agreed are a majority of every half.
 
     Source: dissertation 4.3.
     """
-    those = set(agreed)
-    return all(sum(voter in those for voter in half) >= majority(len(half)) for half in halves(configuration))
+    return all(sum(voter in agreed for voter in half) >= majority(len(half)) for half in halves(configuration))
 
 
-def has_lost(configuration: Configuration, refused: Iterable[NodeId]) -> bool:
+def has_lost(configuration: Configuration, refused: Collection[NodeId]) -> bool:
     """Return whether those who refused make a quorum impossible."""
-    those = set(refused)
-    return any(sum(voter not in those for voter in half) < majority(len(half)) for half in halves(configuration))
+    return any(sum(voter not in refused for voter in half) < majority(len(half)) for half in halves(configuration))
 
 
-def quorum_value(configuration: Configuration, value_of: Callable[[NodeId], int]) -> int:
-    """Return the largest value that a majority of every half has reached."""
-    reached = []
-    for half in halves(configuration):
-        values = sorted(map(value_of, half), reverse=True)
-        reached.append(values[majority(len(half)) - 1])
-    return min(reached)
+def quorum_value(configuration: Configuration, values: Mapping[NodeId, int]) -> int:
+    """Return the largest value that a majority of every half has reached. Who is not in values has reached 0."""
+    reached = _reached(configuration.voters, values)
+    if configuration.voters_outgoing:
+        return min(reached, _reached(configuration.voters_outgoing, values))
+    return reached
 
 
 def halves(configuration: Configuration) -> tuple[tuple[NodeId, ...], ...]:
@@ -42,3 +39,9 @@ def halves(configuration: Configuration) -> tuple[tuple[NodeId, ...], ...]:
     if configuration.voters_outgoing:
         return configuration.voters, configuration.voters_outgoing
     return (configuration.voters,)
+
+
+def _reached(half: tuple[NodeId, ...], values: Mapping[NodeId, int]) -> int:
+    get = values.get
+    ranked = sorted([get(voter, 0) for voter in half])
+    return ranked[len(ranked) - majority(len(ranked))]

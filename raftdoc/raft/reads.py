@@ -7,13 +7,12 @@ Source: dissertation 6.4.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from raftdoc.ids import BootId, Index, NodeId
 from raftdoc.raft.messages import ReadIndexRequest, ReadIndexResponse
-from raftdoc.raft.progress import Progress
 from raftdoc.raft.quorum import has_quorum
+from raftdoc.raft.replication import Replication
 from raftdoc.raft.state import State
 
 
@@ -26,18 +25,17 @@ class Asker(NamedTuple):
 
 
 class LeaderReads:
-    """Of one term of leadership. `start_round` sends a heartbeat to everybody, carrying the round's number."""
+    """Of one term of leadership."""
 
-    __slots__ = ("_askers", "_confirmed", "_index", "_progress", "_start_round", "_state", "_waiting", "round")
+    __slots__ = ("_askers", "_confirmed", "_index", "_replication", "_state", "_waiting")
 
-    def __init__(self, state: State, progress: Mapping[NodeId, Progress], start_round: Callable[[int], None]) -> None:
+    def __init__(self, state: State, replication: Replication) -> None:
         self._state = state
-        self._progress = progress
-        self._start_round = start_round
-        self.round = 0
-        """The newest round that was sent."""
+        self._replication = replication
         self._confirmed = 0
+        """The newest round that a quorum has acknowledged."""
         self._index = Index(0)
+        """The commit index as it stood when the round in flight began."""
         self._askers: list[Asker] = []
         """Those of the round in flight."""
         self._waiting: list[Asker] = []
@@ -55,25 +53,28 @@ class LeaderReads:
 
     def advance(self, now_ns: int) -> None:
         """Begin the next round, if somebody waits and none is in flight."""
-        if not self._waiting or self._confirmed < self.round:
+        replication = self._replication
+        if not self._waiting or self._confirmed < replication.round:
             return
         self._askers, self._waiting = self._waiting, []
         self._index = self._state.commit_index
-        self.round += 1
-        self._start_round(now_ns)
+        # A lost heartbeat does no harm: every later message says the round, too.
+        replication.round += 1
+        replication.heartbeat_all(now_ns)
         self.confirm(now_ns)
 
     def confirm(self, now_ns: int) -> None:
         """Look whether a quorum has acknowledged the round in flight."""
-        if self._confirmed >= self.round:
+        number, state = self._replication.round, self._state
+        if self._confirmed >= number:
             return
-        agreed = [node for node, progress in self._progress.items() if progress.acked_round >= self.round]
-        agreed.append(self._state.settings.node)
-        if has_quorum(self._state.configuration, agreed):
-            self._confirmed = self.round
+        agreed = {peer for peer, progress in self._replication.progress.items() if progress.acked_round >= number}
+        agreed.add(state.settings.node)
+        if has_quorum(state.configuration, agreed):
+            self._confirmed = number
             askers, self._askers = self._askers, []
             for asker in askers:
-                answer(self._state, asker, self._index)
+                answer(state, asker, self._index)
             self.advance(now_ns)
 
     def close(self) -> None:
@@ -100,31 +101,47 @@ def refuse(state: State, asker: Asker) -> None:
 class FollowerReads:
     """Reads of this node's callers that the leader is asked about."""
 
-    __slots__ = ("_asked", "_state")
+    __slots__ = ("_asked", "_leader", "_state", "_term")
 
     def __init__(self, state: State) -> None:
         self._state = state
-        self._asked: set[int] = set()
+        self._asked: dict[int, int] = {}
+        """context -> when it was asked, oldest first."""
+        self._term = state.term
+        self._leader = state.leader
 
-    def ask(self, context: int) -> None:
+    def ask(self, context: int, now_ns: int) -> None:
         state = self._state
         if state.leader is None or len(self._asked) >= state.settings.read_queue_max:
             state.fail_read(context)
             return
-        self._asked.add(context)
+        self._asked[context] = now_ns
         state.send(state.leader, ReadIndexRequest(state.term, context, state.settings.boot_id))
 
     def on_response(self, message: ReadIndexResponse) -> None:
-        if message.context not in self._asked:
+        if self._asked.pop(message.context, None) is None:
             return
-        self._asked.remove(message.context)
         if message.read_index:
             self._state.answer_read(message.context, message.read_index)
         else:
             self._state.fail_read(message.context)
 
-    def close(self) -> None:
-        """Fail what was asked of a leader that is none any more."""
-        for context in sorted(self._asked):
+    def expire(self, now_ns: int) -> None:
+        """Fail what was asked an election timeout ago: question or answer is lost."""
+        deadline_ns = now_ns - self._state.settings.election_timeout_ns
+        while self._asked:
+            context = next(iter(self._asked))
+            if self._asked[context] > deadline_ns:
+                return
+            del self._asked[context]
             self._state.fail_read(context)
+
+    def follow(self) -> None:
+        """Fail what was asked of a leader that is none any more, or leads another term."""
+        state = self._state
+        if state.leader == self._leader and state.term == self._term:
+            return
+        self._leader, self._term = state.leader, state.term
+        for context in self._asked:
+            state.fail_read(context)
         self._asked.clear()

@@ -22,6 +22,8 @@ class RejectReason(Enum):
     TRANSFERRING = "transferring"
     OVER_BUDGET = "over_budget"
     DISK = "disk"
+    NO_TARGET = "no_target"
+    """Nobody, or not the one who was asked for, can take leadership over."""
 
 
 class Rejection(NamedTuple):

@@ -33,7 +33,6 @@ class State:
     """Changed by the handlers of the roles; handed out by `take_ready`."""
 
     __slots__ = (
-        "_emitted_index",
         "_entries",
         "_failed_reads",
         "_hard_state",
@@ -50,9 +49,11 @@ class State:
         "durable_hard_state",
         "durable_index",
         "election_deadline_ns",
+        "emitted_index",
         "has_failed",
         "heard_ns",
         "is_disk_full",
+        "is_disk_stalled",
         "leader",
         "log",
         "random",
@@ -81,15 +82,17 @@ class State:
         """When a leader was last heard, by a clock read after its frame came."""
         self.durable_index = restored.last_index
         self.applied_index = restored.applied_index
-        self._emitted_index = restored.applied_index
+        self.emitted_index = restored.applied_index
+        """Handed out to be applied."""
         # P11: the commit index on disk is a hint. It is not trusted beyond the log, nor below what was applied.
         self.commit_index = Index(max(restored.applied_index, min(restored.hard_state.commit, restored.last_index)))
-        self.refuse_votes_until_ns = (
-            now_ns + settings.election_timeout_ns if settings.refuse_votes_after_boot else now_ns
-        )
-        """L3: a promise not to vote may have been given by the life before this one."""
+        self.refuse_votes_until_ns = now_ns
+        if settings.refuse_votes_after_boot:
+            # L3: the life before this one may have promised a leader not to vote.
+            self.promise(now_ns)
         self.election_deadline_ns = 0
         self.is_disk_full = False
+        self.is_disk_stalled = False
         self.has_failed = False
         self._outstanding: deque[Outstanding] = deque()
         self._entries: list[Entry] = []
@@ -132,6 +135,11 @@ class State:
         """Return whether a log that ends so is at least as up to date as this one (dissertation 3.6.1)."""
         return (last_term, last_index) >= (self.log.last_term, self.log.last_index)
 
+    def promise(self, now_ns: int) -> None:
+        """Refuse votes for W from now: this node's clock may have run past a promise that it gave (L3, L4)."""
+        until_ns = now_ns + self.settings.election_timeout_ns
+        self.refuse_votes_until_ns = max(self.refuse_votes_until_ns, until_ns)
+
     # The log --------------------------------------------------------------------------------------
 
     def append(self, entry: Entry) -> None:
@@ -171,6 +179,13 @@ class State:
         """Let a message leave once everything decided so far is durable."""
         self._messages_after.append((peer, message))
 
+    def send_known(self, peer: NodeId, message: Message) -> None:
+        """Let a message that says only the present term leave as soon as the disk knows that term and the vote."""
+        if self.is_hard_state_durable:
+            self._messages.append((peer, message))
+        else:
+            self._messages_after.append((peer, message))
+
     @property
     def is_hard_state_durable(self) -> bool:
         """Return whether the disk knows the present term and vote."""
@@ -205,11 +220,13 @@ class State:
             or self._role_event
             or self._truncate_from is not None
             or self._needs_hard_state()
-            or self._emitted_index < min(self.commit_index, self.durable_index)
+            or self.emitted_index < min(self.commit_index, self.durable_index)
         )
 
     def take_ready(self) -> Ready:
         """Return what is to be done since the last call."""
+        if self.has_failed:
+            self._stop()
         ready = Ready()
         persist = self._take_persist()
         ready.persist = persist
@@ -227,6 +244,13 @@ class State:
             self._role_event = False
             ready.role = RoleChange(self.role, self.term, self.leader)
         return ready
+
+    def _stop(self) -> None:
+        """P9: nothing more is written, acknowledged, sent or applied; callers only learn that they failed."""
+        self._messages, self._messages_after = [], []
+        self._entries, self._truncate_from = [], None
+        self._hard_state = HardState(self.term, self.vote, self.commit_index)
+        self.emitted_index = self.commit_index
 
     def _needs_hard_state(self) -> bool:
         return self._hard_state.term != self.term or self._hard_state.vote != self.vote
@@ -250,8 +274,8 @@ class State:
     def _take_committed(self) -> list[Entry]:
         # P7: applied <= durable, always.
         last = min(self.commit_index, self.durable_index)
-        if self._emitted_index >= last:
+        if self.emitted_index >= last:
             return []
-        entries = self.log.entries(Index(self._emitted_index + 1), last, APPLY_BYTES_MAX)
-        self._emitted_index = entries[-1].index
+        entries = self.log.entries(Index(self.emitted_index + 1), last, APPLY_BYTES_MAX)
+        self.emitted_index = entries[-1].index
         return entries

@@ -384,6 +384,8 @@ class World:
             self._cut |= {(member.node, peer), (peer, member.node)}
 
     def _fault_partition(self, member: Member) -> None:
+        if self._is_calm:
+            return
         side = {node for node in self.members if self.random.random() < 0.5}
         self._cut = {(one, other) for one in self.members for other in self.members if (one in side) != (other in side)}
 

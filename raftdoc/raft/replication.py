@@ -1,0 +1,123 @@
+"""How a leader brings its log to its peers: what is sent, sent again, and where two logs part.
+
+Source: dissertation 3.5, 5.3 (fast backtracking), 10.2.1 (pipelining, entries before the own fsync).
+"""
+
+from __future__ import annotations
+
+from raftdoc.errors import Compacted
+from raftdoc.ids import Index, NodeId, Term
+from raftdoc.raft.messages import AppendEntries, AppendResponse, Entry
+from raftdoc.raft.progress import Progress, ProgressState
+from raftdoc.raft.state import State
+
+RESEND_HEARTBEATS = 5
+"""An append that is not acknowledged for so many heartbeat intervals is taken for lost."""
+
+
+class Replication:
+    """Of one term of leadership. While the own disk stalls nothing leaves: followers have to be free to elect (L8)."""
+
+    __slots__ = ("_state", "progress", "round")
+
+    def __init__(self, state: State, now_ns: int) -> None:
+        self._state = state
+        self.round = 0
+        """The newest round of ReadIndex; every message says which one it may confirm."""
+        next_index = Index(state.log.last_index + 1)
+        self.progress = {
+            peer: Progress(next_index, now_ns)
+            for peer in sorted(state.configuration.members())
+            if peer != state.settings.node
+        }
+
+    def send_entry(self, entry: Entry, now_ns: int) -> None:
+        """Send the entry that was just appended; those who are not up to it get what they lack (P4)."""
+        state = self._state
+        settings = state.settings
+        message: AppendEntries | None = None
+        for peer, progress in self.progress.items():
+            if progress.next_index != entry.index:
+                self.fill(peer, progress, now_ns)
+            elif not (
+                state.is_disk_stalled or progress.is_full(settings.inflight_messages_max, settings.inflight_bytes_max)
+            ):
+                if message is None:
+                    message = self._append(entry.index, (entry,), now_ns)
+                state.send(peer, message)
+                progress.sent(entry.index, len(entry.payload), now_ns)
+
+    def fill(self, peer: NodeId, progress: Progress, now_ns: int) -> None:
+        """Send what the peer lacks, as far as its window goes."""
+        state = self._state
+        settings, log = state.settings, state.log
+        if state.is_disk_stalled:
+            return
+        while progress.next_index <= log.last_index:
+            if progress.is_full(settings.inflight_messages_max, settings.inflight_bytes_max):
+                return
+            if progress.next_index <= log.compacted_index:
+                return  # Only a snapshot helps; heartbeats go on.
+            entries = tuple(log.entries(progress.next_index, log.last_index, settings.append_bytes_max))
+            state.send(peer, self._append(progress.next_index, entries, now_ns))
+            progress.sent(entries[-1].index, sum([len(entry.payload) for entry in entries]), now_ns)
+
+    def step_back(self, progress: Progress, message: AppendResponse) -> bool:
+        """Find where the logs may agree, skipping whole terms; return whether to send from there.
+
+        Below the follower's hint its terms are no more than conflict_term, so that where this log has higher ones the
+        two cannot agree either.
+        """
+        if progress.state is ProgressState.REPLICATE:
+            if message.prev_index <= progress.match_index:
+                return False  # an old refusal
+        elif message.prev_index != progress.next_index - 1:
+            return False  # not of the probe that is out
+        hint = min(message.conflict_index, Index(message.prev_index - 1))
+        progress.probe(Index(self._state.log.last_at_most(hint, message.conflict_term) + 1))
+        return True
+
+    def resend(self, now_ns: int) -> None:
+        """Probe the peers that have not acknowledged anything for long although something is out."""
+        patience_ns = RESEND_HEARTBEATS * self._state.settings.heartbeat_interval_ns
+        for peer, progress in self.progress.items():
+            if progress.is_stuck(now_ns, patience_ns):
+                progress.probe(Index(progress.match_index + 1))
+                self.fill(peer, progress, now_ns)
+
+    def heartbeat_all(self, now_ns: int) -> None:
+        for peer, progress in self.progress.items():
+            self.heartbeat(peer, progress, now_ns)
+
+    def heartbeat(self, peer: NodeId, progress: Progress, now_ns: int) -> None:
+        """Send an append without entries at match_index, which always agrees, however frames are reordered.
+
+        It commits no more than match_index: what is beyond is not verified yet on that peer.
+        """
+        state = self._state
+        if state.is_disk_stalled:
+            return
+        prev_index = progress.match_index
+        try:
+            prev_term = state.log.term_at(prev_index)
+        except Compacted:
+            prev_index, prev_term = Index(0), Term(0)
+        commit_index = min(state.commit_index, prev_index)
+        message = AppendEntries(
+            state.term, prev_index, prev_term, commit_index, (), now_ns, self.round, state.settings.boot_id
+        )
+        state.send(peer, message)
+
+    def _append(self, first: Index, entries: tuple[Entry, ...], now_ns: int) -> AppendEntries:
+        state = self._state
+        prev_index = Index(first - 1)
+        return AppendEntries(
+            state.term,
+            prev_index,
+            state.log.term_at(prev_index),
+            state.commit_index,
+            entries,
+            now_ns,
+            self.round,
+            state.settings.boot_id,
+        )
