@@ -41,14 +41,13 @@ class Forwarding:
         self._next_id = first_request_id
         self._queued: dict[tuple[NodeId, GroupId], list[Proposal]] = {}
         self._sent: dict[int, Sent] = {}
-
-    @property
-    def waiting_count(self) -> int:
-        return sum(len(sent.proposals) for sent in self._sent.values()) + sum(map(len, self._queued.values()))
+        self.waiting_count = 0
+        """Commands queued or sent that are not answered, timed out ones of a message that is still out included."""
 
     def add(self, peer: NodeId, group: GroupId, proposal: Proposal) -> None:
         """Queue a command for the leader; it leaves with the next turn."""
         self._queued.setdefault((peer, group), []).append(proposal)
+        self.waiting_count += 1
 
     def take(self, now_ns: int) -> list[tuple[NodeId, GroupId, Forward]]:
         """Return the messages of this turn: one per leader and group, or more where their bytes are many."""
@@ -71,6 +70,7 @@ class Forwarding:
         sent = self._sent.pop(message.request_id, None)
         if sent is None:
             return
+        self.waiting_count -= len(sent.proposals)
         for proposal, answer in zip(sent.proposals, message.outcomes, strict=True):
             if proposal.waiter.done():
                 continue
@@ -83,7 +83,7 @@ class Forwarding:
         """Answer whose commands were sent to the peer: the link broke, nobody knows."""
         error = OutcomeUnknown(f"the link to {peer} broke while the write was there")
         for request_id in [key for key, sent in self._sent.items() if sent.peer == peer]:
-            self._fail(self._sent.pop(request_id).proposals, error)
+            self._forget(request_id, error)
 
     def sweep(self, now_ns: int) -> None:
         """Answer those whose deadline has passed."""
@@ -91,7 +91,7 @@ class Forwarding:
         for request_id, sent in list(self._sent.items()):
             self._fail([p for p in sent.proposals if p.deadline_ns <= now_ns], error)
             if all(proposal.waiter.done() for proposal in sent.proposals):
-                del self._sent[request_id]
+                self._forget(request_id, error)
 
     def close(self, error: RaftdocError) -> None:
         for proposals in self._queued.values():
@@ -99,7 +99,12 @@ class Forwarding:
         unknown = OutcomeUnknown("this node stopped before the leader answered")
         for sent in self._sent.values():
             self._fail(sent.proposals, unknown)
-        self._queued, self._sent = {}, {}
+        self._queued, self._sent, self.waiting_count = {}, {}, 0
+
+    def _forget(self, request_id: int, error: RaftdocError) -> None:
+        proposals = self._sent.pop(request_id).proposals
+        self.waiting_count -= len(proposals)
+        self._fail(proposals, error)
 
     def _fail(self, proposals: list[Proposal], error: RaftdocError) -> None:
         for proposal in proposals:

@@ -16,7 +16,6 @@ No `await` stands between reading and writing replica state: the turn is the loc
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from random import Random
@@ -24,15 +23,8 @@ from typing import Any
 
 from raftdoc.errors import DiskFailed, DiskFull, Draining, NoLeader, NotLeader, OverBudget, RaftdocError, Unavailable
 from raftdoc.ids import GroupId, Index, NodeId
-from raftdoc.limits import (
-    APPLY_LAG_ENTRIES_MAX,
-    APPLY_SLICE_MS,
-    NS_PER_MS,
-    PROPOSALS_WAITING_MAX,
-    READ_QUEUE_MAX,
-    UNCOMMITTED_BYTES_MAX_NODE,
-    WALL_CLOCK_SKEW_MS_MAX,
-)
+from raftdoc.limits import APPLY_SLICE_MS, NS_PER_MS, PROPOSALS_WAITING_MAX, READ_QUEUE_MAX
+from raftdoc.node.admission import admit
 from raftdoc.node.clock import Clock
 from raftdoc.node.forwarding import Forwarding, Served
 from raftdoc.node.health import Health
@@ -43,15 +35,13 @@ from raftdoc.node.proposals import Proposal
 from raftdoc.node.reads import ReadWaiter
 from raftdoc.node.replica import Replica
 from raftdoc.node.staleness import Staleness
-from raftdoc.raft import LogMark, Ready, RejectReason
+from raftdoc.raft import LogMark, Ready
 from raftdoc.raft.messages import Message
-from raftdoc.statemachine.commands import batch, is_known
+from raftdoc.statemachine.commands import is_known
 from raftdoc.statemachine.outcome import Outcome
 from raftdoc.storage.log.log import LogRecord, SharedLog, log_record
 from raftdoc.transport.transport import Transport
 from raftdoc.wire.messages import Forward, Forwarded, MatchedEverywhere, Ping, Pong
-
-log = logging.getLogger("raftdoc.node")
 
 EARLY_ITEMS_MAX = 1024
 """Messages for groups that this node has not created yet, kept until it does."""
@@ -78,6 +68,7 @@ class Node:
         transport: Transport,
         metrics: NodeMetrics,
         random: Random,
+        election_timeout_ms: int,
         on_fatal: Callable[[BaseException], None],
         on_applied: Callable[[Replica], None],
     ) -> None:
@@ -86,9 +77,8 @@ class Node:
         self.replicas: dict[GroupId, Replica] = {}
         self.staleness = Staleness()
         self.metrics = metrics
-        self.health = Health(clock, log)
+        self.health = Health(clock, log, election_timeout_ms)
         self.is_draining = False
-        self.is_wall_clock_skewed = False
         self._now_ns = clock.now_ns
         self._log = log
         self._persister: Persister | None = None
@@ -161,7 +151,7 @@ class Node:
         Raises:
             NotLeader, OverBudget, Draining, DiskFull: nothing was proposed.
         """
-        self._admit(replica)
+        admit(replica, is_draining=self.is_draining)
         future: asyncio.Future[Outcome] = self._loop.create_future()
         replica.proposals.add(Proposal(command, future, deadline_ns))
         self._touched[replica.group] = replica
@@ -275,7 +265,11 @@ class Node:
             self._outbox.put(peer, group, forward)
         touched, self._touched = self._touched, {}
         for replica in touched.values():
-            self._take_requests(replica, now_ns)
+            if replica.proposals.queued:
+                replica.propose(self.clock.wall_ms(), now_ns)
+            if replica.reads.asking:
+                self._context += 1
+                replica.ask(self._context, now_ns)
         self._collect(touched.values(), now_ns)
         self._outbox.send()
         self._apply(touched.values(), now_ns)
@@ -315,7 +309,7 @@ class Node:
             served.refuse_all(NotLeader(request.group, None))
             return
         try:
-            self._admit(replica)
+            admit(replica, is_draining=self.is_draining)
             if not all(map(is_known, request.commands)):
                 # Safety: apply stops the node at a command it does not know; it must never enter the log.
                 raise Unavailable("the leader does not know this command yet; finish the upgrade of the cluster")
@@ -326,20 +320,6 @@ class Node:
         for command, waiter in zip(request.commands, served.waiters(), strict=True):
             replica.proposals.add(Proposal(command, waiter, deadline_ns))
         self._touched[replica.group] = replica
-
-    def _admit(self, replica: Replica) -> None:
-        """Check role and budgets before a command is queued."""
-        if not replica.is_leader:
-            raise NotLeader(replica.group, replica.core.leader)
-        if self.is_draining:
-            raise Draining("this node is handing over its groups", retry_after_ms=100)
-        proposals = replica.proposals
-        if proposals.waiting_count >= PROPOSALS_WAITING_MAX:
-            raise OverBudget(f"{proposals.waiting_count} writes wait in group {replica.group}")
-        if len(replica.to_apply) >= APPLY_LAG_ENTRIES_MAX or replica.is_busy:
-            raise OverBudget(f"{len(replica.to_apply)} entries wait to be applied in group {replica.group}")
-        if proposals.in_flight_bytes > UNCOMMITTED_BYTES_MAX_NODE:
-            raise OverBudget("too many bytes wait to be committed")
 
     def _take_durable(self, now_ns: int) -> None:
         tickets, self._durable = self._durable, []
@@ -356,57 +336,13 @@ class Node:
     def _take_tick(self, now_ns: int) -> None:
         self._is_tick_due = False
         assert self._persister is not None
-        verdict = self.health.check(now_ns, self._persister.oldest_submitted_ns())
+        skew_ms = self.staleness.wall_skew_ms()
+        verdict = self.health.check(now_ns, self._persister.oldest_submitted_ns(), skew_ms)
         self._forwarding.sweep(now_ns)
-        is_skewed = self._is_wall_clock_skewed()
         for replica in self.replicas.values():
-            core = replica.core
-            if verdict.is_clock_suspect:
-                core.on_clock_suspect(now_ns)
-            if verdict.stall_changed is not None:
-                core.on_disk_stalled(verdict.stall_changed, now_ns)
-            if verdict.full_changed is not None:
-                core.on_disk_full(verdict.full_changed, now_ns)
-            if not is_skewed or replica.is_leader:
-                core.tick(now_ns)
-            if is_skewed and replica.is_leader:
-                core.transfer(None, now_ns)
-            replica.sweep(now_ns)
-            if replica.is_busy or core.has_ready() or replica.reads.asking:
+            replica.tick(verdict, now_ns)
+            if replica.is_busy or replica.core.has_ready() or replica.reads.asking:
                 self._touched[replica.group] = replica
-
-    def _is_wall_clock_skewed(self) -> bool:
-        """Return whether this node's wall clock is too far from the others' to stamp log time: it may not lead then."""
-        is_skewed = abs(self.staleness.wall_skew_ms()) > WALL_CLOCK_SKEW_MS_MAX
-        if is_skewed != self.is_wall_clock_skewed:
-            self.is_wall_clock_skewed = is_skewed
-            log.warning("wall clock against the others skew_ms=%d", self.staleness.wall_skew_ms())
-        return is_skewed
-
-    def _take_requests(self, replica: Replica, now_ns: int) -> None:
-        """Give the core what callers asked of this group: entries of commands, one context for all reads."""
-        if replica.proposals.queued:
-            for proposals in replica.proposals.take():
-                self._propose(replica, proposals, now_ns)
-        if replica.reads.asking:
-            self._context += 1
-            replica.reads.issue(self._context, now_ns)
-            replica.core.read(self._context, now_ns)
-
-    def _propose(self, replica: Replica, proposals: list[Proposal], now_ns: int) -> None:
-        payload = batch([proposal.command for proposal in proposals])
-        result = replica.core.propose(payload, self.clock.wall_ms(), now_ns)
-        if len(result) == 2 and isinstance(result[0], int):
-            replica.proposals.sent(result[0], result[1], proposals, len(payload))
-        else:
-            replica.proposals.refuse(proposals, self._refusal(replica, result.reason, result.leader))
-
-    def _refusal(self, replica: Replica, reason: RejectReason, leader: NodeId | None) -> RaftdocError:
-        if reason is RejectReason.OVER_BUDGET:
-            return OverBudget(f"too many bytes wait to be committed in group {replica.group}")
-        if reason is RejectReason.DISK:
-            return DiskFull("the leader's disk is full; it is handing over")
-        return NotLeader(replica.group, leader)
 
     def _collect(self, touched: Iterable[Replica], now_ns: int) -> None:
         """Take every Ready: one frame of the log for all groups, messages into the outbox."""

@@ -6,12 +6,14 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Protocol
 
-from raftdoc.errors import NoLeader, RaftdocError
+from raftdoc.errors import DiskFull, NoLeader, NotLeader, OverBudget, RaftdocError
 from raftdoc.ids import GroupId, Incarnation, Index
+from raftdoc.node.health import Verdict
 from raftdoc.node.proposals import Proposals
 from raftdoc.node.reads import Reads
-from raftdoc.raft import Raft, Ready, Role
+from raftdoc.raft import Raft, Ready, Rejection, RejectReason, Role
 from raftdoc.raft.messages import Entry
+from raftdoc.statemachine.commands import batch
 from raftdoc.statemachine.outcome import Outcome
 from raftdoc.storage.engine import EngineBusy
 
@@ -96,6 +98,43 @@ class Replica:
         if ready.reads:
             self.reads.applied(self.machine.applied_index)
 
+    def propose(self, wall_ms: int, now_ns: int) -> None:
+        """Give the core what is queued: one entry, or more where the bounds of one are reached."""
+        for proposals in self.proposals.take():
+            payload = batch([proposal.command for proposal in proposals])
+            taken = self.core.propose(payload, wall_ms, now_ns)
+            if isinstance(taken, Rejection):
+                self.proposals.refuse(proposals, self._refusal(taken))
+            else:
+                self.proposals.sent(*taken, proposals, len(payload))
+
+    def ask(self, context: int, now_ns: int) -> None:
+        """Have all reads that wait confirmed under one context."""
+        self.reads.issue(context, now_ns)
+        self.core.read(context, now_ns)
+
+    def tick(self, verdict: Verdict, now_ns: int) -> None:
+        """Let time pass for the core, unless this node may not lead; answer whose deadline has passed."""
+        core = self.core
+        if verdict.is_clock_suspect:
+            core.on_clock_suspect(now_ns)
+        if verdict.stall_changed is not None:
+            core.on_disk_stalled(verdict.stall_changed, now_ns)
+        if verdict.full_changed is not None:
+            core.on_disk_full(verdict.full_changed, now_ns)
+        if self.is_leader and verdict.is_wall_clock_skewed:
+            core.transfer(None, now_ns)
+        if self.is_leader or not verdict.is_wall_clock_skewed:
+            core.tick(now_ns)
+        self._sweep(now_ns)
+
+    def _refusal(self, rejection: Rejection) -> RaftdocError:
+        if rejection.reason is RejectReason.OVER_BUDGET:
+            return OverBudget(f"too many bytes wait to be committed in group {self.group}")
+        if rejection.reason is RejectReason.DISK:
+            return DiskFull("the leader's disk is full; it is handing over")
+        return NotLeader(self.group, rejection.leader)
+
     def apply(self, until_ns: int, now_ns: int) -> bool:
         """Apply one slice of what is committed and answer who waited for it; return whether there is more to do now.
 
@@ -129,8 +168,7 @@ class Replica:
         if self.reads.applying:
             self.reads.applied(entries[-1].index)
 
-    def sweep(self, now_ns: int) -> None:
-        """Answer whose deadline has passed."""
+    def _sweep(self, now_ns: int) -> None:
         if self.proposals.waiting_count:
             self.proposals.expire(now_ns)
         if self.reads.waiting_count:

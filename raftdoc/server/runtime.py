@@ -88,6 +88,7 @@ class Runtime:
             transport=self._transport,
             metrics=metrics,
             random=random,
+            election_timeout_ms=settings.election_timeout_ms,
             on_fatal=on_fatal,
             on_applied=self._applied,
         )

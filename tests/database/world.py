@@ -41,6 +41,7 @@ from raftdoc.transport.memory import MemoryHub
 
 CLUSTER = ClusterId("test")
 DEADLINE_S = 10.0
+ELECTION_TIMEOUT_MS = 150
 
 
 class NextTurnPersister:
@@ -160,6 +161,7 @@ class Process:
             transport=self.transport,
             metrics=metrics,
             random=random,
+            election_timeout_ms=ELECTION_TIMEOUT_MS,
             on_fatal=member.fatal.append,
             on_applied=self._applied,
         )
@@ -176,7 +178,10 @@ class Process:
             clock=clock,
             random=random,
             tuning=RaftTuning(
-                heartbeat_interval_ms=20, election_timeout_ms=150, leases_enabled=leases, cache_bytes_max=MIB
+                heartbeat_interval_ms=20,
+                election_timeout_ms=ELECTION_TIMEOUT_MS,
+                leases_enabled=leases,
+                cache_bytes_max=MIB,
             ),
         )
         self.reconciler = Reconciler(self.node, self.directory, factory, self.maintenance, self.transport.set_peers)

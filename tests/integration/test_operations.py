@@ -9,7 +9,6 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-import aiohttp
 import pytest
 from processes import Cluster, NodeProcess, free_port, wait_until
 
@@ -171,6 +170,6 @@ async def test_a_node_that_moved_to_another_port_is_found_again(tmp_path: Path) 
 @pytest.mark.parametrize("path", ["/livez", "/readyz", "/metrics", "/openapi.json", "/v1/cluster"])
 async def test_a_node_tells_about_itself(tmp_path: Path, path: str) -> None:
     async with Cluster.plan(tmp_path, count=1, extra=FAST) as cluster:
-        async with aiohttp.ClientSession() as session, session.get(cluster.nodes[0].url + path) as answer:
-            assert answer.status == 200
-            assert await answer.read()
+        answer = await cluster.session.get(cluster.nodes[0].url + path)
+        assert answer.status == 200
+        assert await answer.read()
