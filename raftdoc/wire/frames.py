@@ -64,35 +64,37 @@ class FrameDecoder:
         Raises:
             WireError: a length over `body_bytes_max`, a kind that does not exist, or a wrong checksum.
         """
-        if self._buffer:
-            self._buffer += data
+        frames: list[Frame] = []
+        view = memoryview(data)
+        while self._buffer:
+            # Only what the unfinished frame lacks is taken, so that no byte is copied more often than twice.
+            missing = self._needed - len(self._buffer)
+            self._buffer += view[:missing]
+            view = view[missing:]
             if len(self._buffer) < self._needed:
-                return []
-            data = bytes(self._buffer)
+                return frames
+            held = bytes(self._buffer)
             self._buffer.clear()
-        frames, used = self._cut(data)
-        if used < len(data):
-            self._buffer += memoryview(data)[used:]
+            self._buffer += self._cut(memoryview(held), frames)
+        self._buffer += self._cut(view, frames)
         return frames
 
-    def _cut(self, data: bytes) -> tuple[list[Frame], int]:
-        """Return the whole frames at the front of data, and how many bytes they take."""
-        view = memoryview(data)
-        frames: list[Frame] = []
+    def _cut(self, view: memoryview, frames: list[Frame]) -> memoryview:
+        """Add the whole frames at the front of view to frames; return what is behind them, and note what it lacks."""
         start = 0
-        while len(data) - start >= HEADER.size:
-            length, kind, checksum = HEADER.unpack_from(data, start)
+        while len(view) - start >= HEADER.size:
+            length, kind, checksum = HEADER.unpack_from(view, start)
             if length > self.body_bytes_max:
                 raise WireError(f"a frame of {length} bytes is over the limit of {self.body_bytes_max}")
             stop = start + HEADER.size + length
-            if stop > len(data):
+            if stop > len(view):
                 self._needed = stop - start
-                return frames, start
+                return view[start:]
             body = view[start + HEADER.size : stop]
             frames.append(Frame(_check(kind, body, checksum), body))
             start = stop
         self._needed = HEADER.size
-        return frames, start
+        return view[start:]
 
 
 def _check(kind: int, body: memoryview, checksum: int) -> FrameKind:
