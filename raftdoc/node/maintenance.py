@@ -29,19 +29,28 @@ T = TypeVar("T")
 class Maintenance:
     """Called by the ticker; at most one flush and one release run at a time, in a thread of their own."""
 
-    def __init__(self, node: Node, log: SharedLog, engine: Engine, on_fatal: Callable[[BaseException], None]) -> None:
+    def __init__(
+        self,
+        node: Node,
+        log: SharedLog,
+        engine: Engine,
+        on_fatal: Callable[[BaseException], None],
+        *,
+        flush_bytes: int = FLUSH_APPLIED_BYTES,
+    ) -> None:
         self._node = node
         self._log = log
         self._engine = engine
         self._on_fatal = on_fatal
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="maintenance")
         self._running: asyncio.Future[None] | None = None
+        self._flush_bytes = flush_bytes
         self._flushed_bytes = 0
 
     def tick(self) -> None:
         """Begin a flush when enough was applied since the last one."""
         applied_bytes = sum(replica.applied_bytes for replica in self._node.replicas.values())
-        if self._running is None and abs(applied_bytes - self._flushed_bytes) >= FLUSH_APPLIED_BYTES:
+        if self._running is None and abs(applied_bytes - self._flushed_bytes) >= self._flush_bytes:
             self._flushed_bytes = applied_bytes
             self._running = asyncio.ensure_future(self._flush())
 

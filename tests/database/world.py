@@ -86,12 +86,13 @@ class Member:
 
 
 class World:
-    def __init__(self, count: int = 3, *, leases: bool = True) -> None:
+    def __init__(self, count: int = 3, *, leases: bool = True, flush_bytes: int = 32 * MIB) -> None:
         self.hub = MemoryHub(asyncio.get_running_loop().call_soon)
         self.ids = [NodeId(f"n{number}") for number in range(1, count + 1)]
         self.members = {id: Member(id, Random(id)) for id in self.ids}
         self.processes: dict[NodeId, Process] = {}
         self._leases = leases
+        self._flush_bytes = flush_bytes
 
     async def __aenter__(self) -> World:
         for id in self.ids:
@@ -106,7 +107,7 @@ class World:
         assert not fatal, fatal
 
     async def start(self, id: NodeId) -> Process:
-        process = Process(self.members[id], self.hub, self.ids, leases=self._leases)
+        process = Process(self.members[id], self.hub, self.ids, leases=self._leases, flush_bytes=self._flush_bytes)
         self.processes[id] = process
         await process.start()
         return process
@@ -147,7 +148,7 @@ class World:
 class Process:
     """One life of one node: built as the server builds it, less HTTP, TCP and threads."""
 
-    def __init__(self, member: Member, hub: MemoryHub, ids: list[NodeId], *, leases: bool) -> None:
+    def __init__(self, member: Member, hub: MemoryHub, ids: list[NodeId], *, leases: bool, flush_bytes: int) -> None:
         random = member.random
         clock = SystemClock()
         boot_id = BootId(random.getrandbits(62))
@@ -169,7 +170,7 @@ class Process:
         self.node.start(self.persister)
         peers = {id: f"{id}:1" for id in ids}
         self.directory = Directory(self.node, peers, {})
-        self.maintenance = Maintenance(self.node, self.log, member.engine, member.fatal.append)
+        self.maintenance = Maintenance(self.node, self.log, member.engine, member.fatal.append, flush_bytes=flush_bytes)
         factory = ReplicaFactory(
             node=member.id,
             boot_id=boot_id,

@@ -1,0 +1,74 @@
+"""Log space and restart time are bounded: the state is flushed, and the log below it let go of (P8)."""
+
+from __future__ import annotations
+
+from world import World
+
+from raftdoc.limits import KIB
+from raftdoc.node.replica import Replica
+
+DB, COLLECTION = "shop", "orders"
+
+
+async def put_many(world: World, first: int, stop: int) -> None:
+    items = [(f"d{n}", b'{"_id":"d%d","pad":"%b"}' % (n, b"x" * 400)) for n in range(first, stop)]
+    await world.database("n1").create_documents(world.request(), DB, COLLECTION, items, atomic=False)
+
+
+def replicas(world: World) -> list[Replica]:
+    found = [process.directory.replica(DB) for process in world.processes.values()]
+    assert all(found)
+    return [replica for replica in found if replica is not None]
+
+
+def is_cut(world: World) -> bool:
+    return all(replica.core.log.compacted_index > 0 for replica in replicas(world))
+
+
+async def test_p8_log_is_truncated_to_what_is_durably_applied_and_what_every_member_has() -> None:
+    async with World(flush_bytes=256 * KIB) as world:
+        await world.create()
+        await put_many(world, 0, 3000)
+        await put_many(world, 3000, 6000)
+        await world.until("the log is cut everywhere", lambda: is_cut(world))
+        for replica in replicas(world):
+            assert replica.core.log.compacted_index <= replica.durable_applied_index
+            assert replica.core.log.compacted_index <= replica.matched_everywhere
+        await world.until(
+            "segments are released", lambda: all(p.log.segment_count <= 4 for p in world.processes.values())
+        )
+
+
+async def test_p8_log_is_kept_for_a_member_that_is_away() -> None:
+    async with World(flush_bytes=256 * KIB) as world:
+        await world.create()
+        away = next(id for id in world.ids if id != world.leader_of(DB))
+        await put_many(world, 0, 10)
+        lagging = world.processes[away].directory.replica(DB)
+        assert lagging is not None
+        reached = lagging.core.last_index
+        await world.stop(away)
+        on = next(iter(world.processes))
+        items = [(f"e{n}", b'{"_id":"e%d","pad":"%b"}' % (n, b"x" * 400)) for n in range(4000)]
+        await world.database(on).create_documents(world.request(), DB, COLLECTION, items, atomic=False)
+        for replica in replicas(world):
+            assert replica.core.log.compacted_index <= reached
+        await world.start(away)
+        await world.until(
+            "the member has caught up",
+            lambda: len({r.machine.applied_index for r in replicas(world)}) == 1 and len(replicas(world)) == 3,
+        )
+
+
+async def test_a_restart_goes_on_from_a_truncated_log() -> None:
+    async with World(flush_bytes=128 * KIB) as world:
+        await world.create()
+        await put_many(world, 0, 3000)
+        await world.until("the log is cut everywhere", lambda: is_cut(world))
+        for id in list(world.ids):
+            await world.stop(id)
+        for id in world.ids:
+            await world.start(id)
+        await put_many(world, 3000, 3500)
+        info = await world.database("n2").collection_info(world.request(), DB, COLLECTION)
+        assert info.document_count == 3500
