@@ -123,7 +123,8 @@ class GroupLog:
         assert entries[0][0] == first, (self.group, entries[0][0], first)
         assert entries[-1][0] == first + len(entries) - 1, (self.group, entries[-1][0], first, len(entries))
         spans = self.spans
-        if not spans or spans[-1].segment != segment:
+        # The last span may end before the last entry: a gap of recovery, see `spans`.
+        if not spans or spans[-1].segment != segment or spans[-1].stop != first:
             spans.append(Span(segment, first, array("I"), 0))
         spans[-1].offsets.extend([offset] * len(entries))
         spans[-1].payload_bytes += _payload_bytes(entries)

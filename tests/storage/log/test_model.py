@@ -16,7 +16,7 @@ from raftdoc.storage.log.memory_files import MemoryFiles
 
 from .model import GroupModel, LogModel, entries, observe, open_log, voted
 
-STEPS = 250
+STEPS = 400
 
 
 class SharedLogWorld:
@@ -142,7 +142,7 @@ class SharedLogWorld:
         self.reopen([newest])
 
 
-@pytest.mark.parametrize("seed", range(60))
+@pytest.mark.parametrize("seed", [*range(30), 1039, 1042, 1073, 1239])
 def test_the_log_holds_what_the_model_holds_through_crashes_and_releases(seed: int) -> None:
     world = SharedLogWorld(seed)
     for _ in range(STEPS):
@@ -150,7 +150,7 @@ def test_the_log_holds_what_the_model_holds_through_crashes_and_releases(seed: i
 
 
 def test_the_random_runs_reach_rolls_and_releases() -> None:
-    worlds = [SharedLogWorld(seed) for seed in range(20)]
+    worlds = [SharedLogWorld(seed) for seed in range(12)]
     for world in worlds:
         for _ in range(STEPS):
             world.step()

@@ -188,3 +188,16 @@ def test_nothing_is_copied_below_the_budget() -> None:
     commit(log, log_record(IDLE, entries=entries(1, 3)))
     compact(log, BUSY, fill(log, 6))
     assert log.relocate(1 << 20) is None
+
+
+def test_recovery_tells_positions_apart_while_older_entries_are_missing() -> None:
+    """Seed 1042: the table speaks of entries whose segment is gone, until records further on say where they went."""
+    files = MemoryFiles()
+    log = open_log(files)
+    commit(log, log_record(IDLE, entries=entries(1, 4)))
+    compact(log, BUSY, fill(log, 2))
+    commit(log, log_record(IDLE, relocated=True, entries=entries(3, 3)))
+    commit(log, log_record(IDLE, compacted=(Index(2), Term(1)), entries=entries(5, 5)))
+    commit(log, log_record(IDLE, relocated=True, entries=entries(4, 4)))
+    assert len(log.release()) == 1
+    assert observe(open_log(files, life=2)) == observe(log)
