@@ -77,8 +77,10 @@ class Connection(asyncio.Protocol):
         self._is_payload_full = False
         self._is_queue_full = False
         self._drained: asyncio.Future[None] | None = None
-        self.idle_checks = 0
-        """How often the server looked since the last whole request header."""
+        self._idle_checks = 0
+        """How often the server looked since the last sign of life: a whole header, or an answer that was taken."""
+        self._unsent_bytes = 0
+        """What the client had not taken at the last look."""
 
     # What the transport calls -----------------------------------------------------------------------
 
@@ -98,7 +100,7 @@ class Connection(asyncio.Protocol):
             self._malformed(error)
             return
         if messages:
-            self.idle_checks = 0
+            self._idle_checks = 0
             if not self.is_busy and self._drained is None and len(messages) == 1 and not is_upgraded:
                 # Nearly always: one request, and nothing before it.
                 self.is_busy = True
@@ -286,7 +288,7 @@ class Connection(asyncio.Protocol):
             self._linger()
             return
         self.is_busy = False
-        self.idle_checks = 0
+        self._idle_checks = 0
         if self._waiting or self._fault is not None:
             self._take_up()
 
@@ -296,6 +298,26 @@ class Connection(asyncio.Protocol):
         """End the connection if nothing is being answered on it; otherwise it ends with that answer."""
         if not self.is_busy and self._transport is not None:
             self._transport.close()
+
+    def check_idle(self, checks_max: int) -> None:
+        """End the connection at the checks_max-th look in a row that found no life in it. Called at intervals.
+
+        While a request is being worked on its deadline holds. A client that takes nothing of its answer has none.
+        """
+        transport = self._transport
+        if transport is None:
+            return
+        unsent_bytes, before = transport.get_write_buffer_size(), self._unsent_bytes
+        self._unsent_bytes = unsent_bytes
+        if unsent_bytes < before or (self.is_busy and not unsent_bytes):
+            self._idle_checks = 0
+            return
+        self._idle_checks += 1
+        if self._idle_checks >= checks_max:
+            if unsent_bytes:
+                transport.abort()
+            else:
+                transport.close()
 
     def _linger(self) -> None:
         """End the connection so that the last answer arrives: closing with unread bytes would destroy it."""

@@ -22,6 +22,7 @@ from raftdoc.api.exchange import Call, Channel, Handler, Later, Reply, Response,
 from raftdoc.api.http_metrics import HttpMetrics
 from raftdoc.api.idempotency import note_key
 from raftdoc.api.operations import JSON, OPERATIONS, Body
+from raftdoc.api.refusals import RefusalLog
 from raftdoc.api.request_fields import (
     accepted_media,
     check_allowed,
@@ -48,8 +49,6 @@ Answer: TypeAlias = "Reply | Later | Awaitable[Reply]"
 PLAIN_FIELDS: Final = frozenset({b"accept", b"content-length", b"content-type"})
 """Those that every operation takes and that say nothing about the request as a whole."""
 JSON_ONLY: Final = (JSON,)
-LOGGED_STATUSES: Final = frozenset({400, 413, 415, 417, 431})
-"""Refusals that an operator wants to see: something sends what it should not."""
 
 
 class Dispatcher:
@@ -76,6 +75,7 @@ class Dispatcher:
         """Calls and streams under way."""
         self._id_prefix = id_prefix
         self._id_count = 0
+        self._refusals = RefusalLog()
 
     def cancel(self) -> None:
         """Give up on every call that still waits; their connections end without an answer."""
@@ -262,16 +262,7 @@ class Dispatcher:
 
     def _problem(self, call: Call, error: RaftdocError) -> Response:
         response = problem_response(error, node=self._node, request_id=call.request_id or self._name(call))
-        if response.status in LOGGED_STATUSES:
-            log.info(
-                "request refused request_id=%s status=%d code=%s method=%s target=%s detail=%s",
-                call.request_id,
-                response.status,
-                error.code,
-                call.message.method,
-                call.message.path[:200],
-                error.detail[:300],
-            )
+        self._refusals.note(call, response.status, error)
         return response
 
     def _bug(self, call: Call, error: BaseException) -> Response:

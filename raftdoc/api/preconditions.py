@@ -10,7 +10,7 @@ import re
 from typing import Final, NamedTuple
 
 from raftdoc.api.request_fields import Fields
-from raftdoc.errors import InvalidRequest, PreconditionFailed, UnknownOption
+from raftdoc.errors import InvalidRequest, PreconditionFailed
 
 _TAG: Final = re.compile(rb'\s*(W/)?"([\x21\x23-\x7e\x80-\xff]*)"\s*')
 _REVISION: Final = re.compile(rb"[1-9a-f][0-9a-f]{0,15}")
@@ -100,13 +100,3 @@ def is_unchanged(fields: Fields, revision: int) -> bool:
     tags = parse_tags("If-None-Match", known)
     # Compared weakly, as RFC 9110, 13.1.2 has it.
     return tags is None or any(tag.value == value for tag in tags)
-
-
-def refuse_dates(fields: Fields) -> None:
-    """Refuse If-Unmodified-Since: a second is too coarse to guard a write.
-
-    Raises:
-        UnknownOption: it was sent.
-    """
-    if b"if-unmodified-since" in fields:
-        raise UnknownOption("If-Unmodified-Since is not supported: a second is too coarse; use If-Match")

@@ -135,9 +135,7 @@ class HttpServer:
 
     def _close_idle(self, loop: asyncio.AbstractEventLoop) -> None:
         for connection in list(self._connections):
-            connection.idle_checks += 1
-            if connection.idle_checks > IDLE_CHECKS:
-                connection.close()
+            connection.check_idle(IDLE_CHECKS)
         self._again(loop, self._settings.idle_s_max / IDLE_CHECKS, self._close_idle)
 
     def _again(

@@ -10,6 +10,7 @@ import pytest
 
 from raftdoc.api.server import HttpServer, HttpSettings
 from raftdoc.errors import StateCorrupt
+from raftdoc.statemachine.outcome import StoredDocument
 
 from .conftest import SMALL, Api, Fatalities
 from .fake_backend import FakeBackend
@@ -348,6 +349,22 @@ async def test_a_connection_that_waits_for_its_answer_is_not_idle(shop: Api, wir
     assert (await wire.answer()).status == 201
 
 
+@pytest.mark.parametrize("settings", [HttpSettings(idle_s_max=0.05)])
+@pytest.mark.parametrize("accept", ["application/json", "application/x-ndjson"])
+async def test_a_client_that_takes_no_answer_is_cut_off(
+    shop: Api, connect: Connect, server: HttpServer, backend: FakeBackend, accept: str
+) -> None:
+    backend.page_bytes_max = 1 << 30
+    await shop("PUT", f"{DOCS}/0", {})
+    large = StoredDocument(1, 1, b'{"_id":"0","a":"' + b"x" * 1_000_000 + b'"}')
+    backend.written["shop"].collections["orders"].documents.update((b"%d" % n, large) for n in range(60))
+    stuck = await connect()
+    await stuck.send(request_bytes("GET", DOCS, Accept=accept))
+    await until(lambda: server.connection_count == 0)
+    with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
+        await stuck.answer()
+
+
 @pytest.mark.parametrize("settings", [HttpSettings(connections_max=2, linger_s_max=5)])
 async def test_one_connection_too_many_is_told_so(connect: Connect, server: HttpServer) -> None:
     first, second = await connect(), await connect()
@@ -442,3 +459,24 @@ async def test_refusals_are_logged_with_their_code(shop: Api, caplog: pytest.Log
     (record,) = caplog.records
     assert "request_id=mine" in record.getMessage()
     assert "code=malformed_json" in record.getMessage()
+
+
+async def test_a_flood_of_refusals_is_no_flood_of_lines(wire: Wire, caplog: pytest.LogCaptureFixture) -> None:
+    count = 500
+    with caplog.at_level(logging.INFO, "raftdoc.api"):
+        await wire.send(request_bytes("GET", "/livez?x") * count)
+        for _ in range(count):
+            assert (await wire.answer()).code == "unknown_option"
+        await until_a_second_later(wire, caplog)
+    lines = [record.getMessage() for record in caplog.records]
+    left_out = [record.args for record in caplog.records if record.getMessage().startswith("more requests refused")]
+    assert len(lines) < count
+    assert left_out
+
+
+async def until_a_second_later(wire: Wire, caplog: pytest.LogCaptureFixture) -> None:
+    """Go on sending refused requests, until one of a later second is logged."""
+    async with asyncio.timeout(TIMEOUT_S):
+        while not any(record.getMessage().startswith("more") for record in caplog.records):
+            await wire.call("GET", "/livez?x")
+            await asyncio.sleep(0.05)
