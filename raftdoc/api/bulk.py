@@ -66,7 +66,7 @@ class Bulk:
         return created_later.finish(call, await created_later.awaitable)
 
     def _create_one(self, call: Call) -> Later:
-        note_key(call)
+        note_key(call, self._settings.idempotency_retention_ms)
         parsed = parse_document(call.body, bytes_max=self._settings.document_bytes_max)
         id_, document = self._identifier(call)(parsed, 0)
         database, collection = map(checked_name, call.parameters)
@@ -100,7 +100,7 @@ class Bulk:
         items = lines.end()
         key = idempotency_key(call.fields)
         if key is not None:
-            call.request.idempotency = Idempotency(key, fingerprint.digest())
+            call.request.idempotency = Idempotency(key, fingerprint.digest(), self._settings.idempotency_retention_ms)
         database, collection = map(checked_name, call.parameters)
         outcomes = await self._backend.create_documents(call.request, database, collection, items, atomic=is_atomic)
         assert len(outcomes) == len(items), (len(outcomes), len(items))

@@ -70,6 +70,7 @@ class Dispatcher:
         self._metrics = metrics
         self._on_fatal = on_fatal
         self._timeout_ns = settings.request_timeout_ms * NS_PER_MS
+        self._retention_ms = settings.idempotency_retention_ms
         self._body_bytes_max = settings.document_bytes_max
         self.waiting: set[asyncio.Future[Any]] = set()
         """Calls and streams under way."""
@@ -192,15 +193,14 @@ class Dispatcher:
         elif request.max_staleness_ms is not None:
             raise InvalidRequest("Raftdoc-Max-Staleness needs Raftdoc-Consistency: stale")
 
-    @staticmethod
-    def _check_no_body(call: Call, route: Route) -> None:
+    def _check_no_body(self, call: Call, route: Route) -> None:
         fields = call.fields
         if call.message.chunked or fields.get(b"content-length", b"0") != b"0":
             raise InvalidRequest(f"{call.message.method} has no body here")
         if b"accept" in fields and route.media:
             accepted_media(fields, route.media)
         if b"idempotency-key" in fields:
-            note_key(call)
+            note_key(call, self._retention_ms)
 
     def _with_body(self, call: Call, route: Route) -> Answer:
         fields = call.fields
@@ -214,10 +214,9 @@ class Dispatcher:
         check_length(call, self._body_bytes_max)
         return self._receive(call, route)
 
-    @staticmethod
-    def _call(call: Call, route: Route) -> Answer:
+    def _call(self, call: Call, route: Route) -> Answer:
         if b"idempotency-key" in call.fields:
-            note_key(call)
+            note_key(call, self._retention_ms)
         return route.handler(call)
 
     async def _receive(self, call: Call, route: Route) -> Reply:

@@ -30,7 +30,7 @@ class Fingerprint:
         return self._hash.digest()
 
 
-def note_key(call: Call) -> None:
+def note_key(call: Call, retention_ms: int) -> None:
     """Put the idempotency key of a call, if it has one, with its fingerprint into its request. The body is here.
 
     Raises:
@@ -40,4 +40,4 @@ def note_key(call: Call) -> None:
     if key is not None:
         fingerprint = Fingerprint(call)
         fingerprint.update(call.body)
-        call.request.idempotency = Idempotency(key, fingerprint.digest())
+        call.request.idempotency = Idempotency(key, fingerprint.digest(), retention_ms)

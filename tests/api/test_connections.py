@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from raftdoc.api.server import HttpServer, HttpSettings
+from raftdoc.database.requests import Request
 from raftdoc.errors import StateCorrupt
 from raftdoc.statemachine.outcome import StoredDocument
 
@@ -32,6 +33,12 @@ async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(TIMEOUT_S):
         while not condition():  # noqa: ASYNC110  # what is waited for is not told by an event
             await asyncio.sleep(0.001)
+
+
+async def database(backend: FakeBackend) -> str:
+    """Make the database `shop` without a request."""
+    _, info = await backend.create_database(Request(0), "shop", {})
+    return info.name
 
 
 # Malformed ----------------------------------------------------------------------------------------
@@ -341,8 +348,10 @@ async def test_a_connection_without_requests_is_closed(connect: Connect) -> None
 
 
 @pytest.mark.parametrize("settings", [HttpSettings(idle_s_max=0.05)])
-async def test_a_connection_that_waits_for_its_answer_is_not_idle(shop: Api, wire: Wire, backend: FakeBackend) -> None:
+async def test_a_connection_that_waits_for_its_answer_is_not_idle(connect: Connect, backend: FakeBackend) -> None:
+    await database(backend)
     backend.gate = asyncio.Event()
+    wire = await connect()
     await wire.send(put())
     await until(lambda: backend.waiting_count == 1)
     asyncio.get_running_loop().call_later(0.2, backend.gate.set)
@@ -352,10 +361,11 @@ async def test_a_connection_that_waits_for_its_answer_is_not_idle(shop: Api, wir
 @pytest.mark.parametrize("settings", [HttpSettings(idle_s_max=0.05)])
 @pytest.mark.parametrize("accept", ["application/json", "application/x-ndjson"])
 async def test_a_client_that_takes_no_answer_is_cut_off(
-    shop: Api, connect: Connect, server: HttpServer, backend: FakeBackend, accept: str
+    connect: Connect, server: HttpServer, backend: FakeBackend, accept: str
 ) -> None:
+    # Prepared behind the server's back: a connection that idles so briefly could not prepare it.
     backend.page_bytes_max = 1 << 30
-    await shop("PUT", f"{DOCS}/0", {})
+    await backend.create_collection(Request(0), await database(backend), "orders", {})
     large = StoredDocument(1, 1, b'{"_id":"0","a":"' + b"x" * 1_000_000 + b'"}')
     backend.written["shop"].collections["orders"].documents.update((b"%d" % n, large) for n in range(60))
     stuck = await connect()
