@@ -89,7 +89,8 @@ RECONNECT_BACKOFF_MS_MIN: Final = 20
 RECONNECT_BACKOFF_MS_MAX: Final = 1000
 
 # The log on disk --------------------------------------------------------------------------------
-LOG_SEGMENT_BYTES: Final = 64 * MIB
+LOG_SEGMENT_BYTES: Final = 16 * MIB
+"""Recovery scans one segment at most, and two are written before a new node starts: hence not more."""
 LOG_BYTES_MAX: Final = 1024 * MIB
 """Above this, what lagging groups left in old segments is written again at the head, so that these can go."""
 LOG_CACHE_BYTES: Final = 32 * MIB

@@ -35,7 +35,8 @@ class Bulk:
         """Create documents and return one outcome each, in order.
 
         Without `atomic` each stands for itself; a chunk that could not be sent or was lost sight of answers
-        that for each of its documents; what stops every chunk is raised. With it all are one command of at most 8 MiB, or nothing.
+        that for each of its documents; what stops every chunk is raised. With it all are one command of at most
+        8 MiB, or nothing.
         """
         replica = await self._reads.find(database, request.deadline_ns)
         if atomic:

@@ -6,6 +6,7 @@ A facade over the parts that do the work; nothing is decided here.
 from __future__ import annotations
 
 from collections.abc import Awaitable
+from random import Random
 
 from raftdoc.cluster.directory import Directory
 from raftdoc.database.bulk import Bulk, Items
@@ -14,12 +15,14 @@ from raftdoc.database.reads import Reads
 from raftdoc.database.requests import ClusterStatus, DatabaseInfo, Page, Request
 from raftdoc.database.router import Router
 from raftdoc.database.status import Status
+from raftdoc.database.steward import Steward
 from raftdoc.database.writes import Writes
 from raftdoc.document import DocumentId
 from raftdoc.errors import InvalidRequest, NoLeader, NotFound, NotLeader
 from raftdoc.ids import GroupId, NodeId
 from raftdoc.node.node import Node
 from raftdoc.statemachine import commands
+from raftdoc.statemachine.catalog_machine import NodeRecord
 from raftdoc.statemachine.outcome import CollectionInfo, Outcome, RequestRecord
 
 
@@ -139,3 +142,16 @@ class Database:
             raise InvalidRequest(f"node {target!r} is not a voter of group {group}")
         replica.core.transfer(target, self._node.clock.now_ns())
         self._node.touch(replica)
+
+
+def assemble(
+    node: Node, directory: Directory, status: Status, me: NodeRecord, random: Random
+) -> tuple[Database, Steward]:
+    """Return the database over a node, and its steward, which somebody has to run.
+
+    `me` is how this node is to be registered in the catalog.
+    """
+    router = Router(node, random)
+    catalog = Catalog(node, directory, router)
+    steward = Steward(node, directory, router, catalog, me, status.cluster_id)
+    return Database(node, directory, router, catalog, status), steward

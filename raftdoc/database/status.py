@@ -42,7 +42,7 @@ class Status:
     ) -> None:
         self._node = node
         self._directory = directory
-        self._cluster_id = cluster_id
+        self.cluster_id = cluster_id
         self._is_connected = is_connected
         self._limits = {name.lower(): int(getattr(limits, name)) for name in SHOWN_LIMITS} | limits_in_force
 
@@ -52,7 +52,7 @@ class Status:
             for _, record in sorted(self._directory.nodes().items())
         )
         groups = tuple(self._group(replica) for _, replica in sorted(self._node.replicas.items()))
-        return ClusterStatus(self._cluster_id, self._node.node, members, groups, self._limits)
+        return ClusterStatus(self.cluster_id, self._node.node, members, groups, self._limits)
 
     def readiness(self) -> list[str]:
         """Return what is missing for this node to serve; nothing: it is ready."""

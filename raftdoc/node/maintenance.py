@@ -10,20 +10,26 @@ Source: persistence rule P8 of docs/consensus.md.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from raftdoc.errors import DiskFailed
+from raftdoc.errors import DiskFailed, DiskFull
 from raftdoc.ids import NodeId
-from raftdoc.limits import FLUSH_APPLIED_BYTES
+from raftdoc.limits import FLUSH_APPLIED_BYTES, MIB
 from raftdoc.node.node import Node
 from raftdoc.node.replica import Replica
 from raftdoc.storage.engine import Engine
 from raftdoc.storage.log.log import SharedLog, log_record
 from raftdoc.wire.messages import MatchedEverywhere
 
+log = logging.getLogger("raftdoc.node")
+
 T = TypeVar("T")
+
+RELOCATE_BYTES = MIB
+"""Of live entries of lagging groups that are written again at the head, per flush."""
 
 
 class Maintenance:
@@ -64,7 +70,11 @@ class Maintenance:
                 if replica is not None:
                     replica.durable_applied_index = max(replica.durable_applied_index, index)
                     self._truncate(replica)
+            self._node.relocate(RELOCATE_BYTES)
             await self._in_thread(self._log.release)
+        except DiskFull as error:
+            # Nothing is lost and nothing is let go of: the log keeps what the state could not take.
+            log.warning("the state could not be flushed detail=%s", error)
         except OSError as error:
             self._on_fatal(DiskFailed(f"flushing the state failed: {error}"))
         finally:

@@ -225,6 +225,13 @@ class Node:
         self._records.append(record)
         self.wake()
 
+    def relocate(self, bytes_max: int) -> None:
+        """Write live entries of the log's oldest segment again at its head, where lagging groups keep it from going."""
+        assert self._persister is not None
+        pending = self._log.relocate(bytes_max)
+        if pending is not None:
+            self._persister.submit(Ticket(pending, [], self._now_ns()))
+
     def send(self, peer: NodeId, group: GroupId, message: Any) -> None:
         """Send a message of the node itself with the next turn."""
         self._outbox.put(peer, group, message)

@@ -19,11 +19,8 @@ from raftdoc.cluster.admission import Admission
 from raftdoc.cluster.directory import Directory
 from raftdoc.cluster.factory import RaftTuning, ReplicaFactory
 from raftdoc.cluster.reconcile import Reconciler
-from raftdoc.database.catalog import Catalog
-from raftdoc.database.database import Database
-from raftdoc.database.router import Router
+from raftdoc.database.database import assemble
 from raftdoc.database.status import Status
-from raftdoc.database.steward import Steward
 from raftdoc.errors import WrongStore
 from raftdoc.ids import CATALOG_GROUP, BootId
 from raftdoc.limits import NS_PER_MS
@@ -68,14 +65,7 @@ class Runtime:
         self._engine = RocksEngine(data.state_path, block_cache_bytes=settings.block_cache_bytes)
         self._admission = Admission(data.known_stores(), data.save_known_stores)
         self._transport = TcpTransport(
-            Local(
-                settings.cluster_id,
-                settings.node,
-                data.identity.store,
-                self._boot_id,
-                settings.secret,
-                settings.peer_advertise,
-            ),
+            _local(settings, data, self._boot_id),
             listen=str(settings.peer),
             admit=self._admit,
             random=random,
@@ -112,12 +102,8 @@ class Runtime:
         metrics.watch_disk(self._log, self._engine, filesystem_of(data.path))
         metrics.watch_groups(self.node.replicas, self.node.staleness)
         self._ticker = Ticker(self.node, self._maintenance, self._directory.addresses)
-        router = Router(self.node, random)
-        catalog = Catalog(self.node, self._directory, router)
-        me = _me(settings, data)
-        self.steward = Steward(self.node, self._directory, router, catalog, me, settings.cluster_id)
         status = Status(self.node, self._directory, settings.cluster_id, self._transport.connected, _limits(settings))
-        database = Database(self.node, self._directory, router, catalog, status)
+        database, self.steward = assemble(self.node, self._directory, status, _me(settings, data), random)
         self._http = HttpServer(database, _http_settings(settings), self._registry, on_fatal)
         for group, recovered in self._log.groups.items():
             self.node.add_replica(self._factory.recovered(group, recovered), None)
@@ -215,6 +201,18 @@ def _clock(settings: Settings) -> Clock:
         return SystemClock()
     log.warning("clocks are bent by a file, for tests only file=%s", settings.clock_file)
     return FileClock(settings.clock_file)
+
+
+def _local(settings: Settings, data: DataDirectory, boot_id: BootId) -> Local:
+    """Return how this node shows itself to peers."""
+    return Local(
+        settings.cluster_id,
+        settings.node,
+        data.identity.store,
+        boot_id,
+        settings.secret,
+        settings.peer_advertise,
+    )
 
 
 def _tuning(settings: Settings) -> RaftTuning:

@@ -15,12 +15,9 @@ from random import Random
 from raftdoc.cluster.directory import Directory
 from raftdoc.cluster.factory import RaftTuning, ReplicaFactory
 from raftdoc.cluster.reconcile import Reconciler
-from raftdoc.database.catalog import Catalog
-from raftdoc.database.database import Database
+from raftdoc.database.database import Database, assemble
 from raftdoc.database.requests import Request
-from raftdoc.database.router import Router
 from raftdoc.database.status import Status
-from raftdoc.database.steward import Steward
 from raftdoc.ids import CATALOG_GROUP, BootId, ClusterId, NodeId, StoreId
 from raftdoc.limits import MIB, NS_PER_MS
 from raftdoc.node.clock import SystemClock
@@ -187,12 +184,9 @@ class Process:
         )
         self.reconciler = Reconciler(self.node, self.directory, factory, self.maintenance, self.transport.set_peers)
         self._ticker = Ticker(self.node, self.maintenance, lambda: peers)
-        router = Router(self.node, random)
-        catalog = Catalog(self.node, self.directory, router)
         me = NodeRecord(member.id, StoreId(f"store-{member.id}"), f"http://{member.id}", f"{member.id}:1", member.id)
-        self._steward = Steward(self.node, self.directory, router, catalog, me, CLUSTER)
         status = Status(self.node, self.directory, CLUSTER, self.transport.connected, {})
-        self.database = Database(self.node, self.directory, router, catalog, status)
+        self.database, self._steward = assemble(self.node, self.directory, status, me, random)
         for group, recovered in self.log.groups.items():
             self.node.add_replica(factory.recovered(group, recovered), None)
         if CATALOG_GROUP not in self.node.replicas:
