@@ -28,13 +28,13 @@ class LogView:
     """Entries compacted_index + 1 .. last_index; those from `_offset` on are in memory."""
 
     __slots__ = (
-        "_bytes",
         "_cache_bytes_max",
         "_entries",
         "_offset",
         "_reader",
         "_run_firsts",
         "_run_terms",
+        "cached_bytes",
         "compacted_index",
         "compacted_term",
         "last_index",
@@ -53,7 +53,7 @@ class LogView:
         self._run_terms = [term for _, term in restored.term_runs]
         self._entries: list[Entry] = []
         self._offset = restored.last_index + 1
-        self._bytes = 0
+        self.cached_bytes = 0
 
     def term_at(self, index: Index) -> Term:
         """Return the term of the entry at index.
@@ -98,6 +98,10 @@ class LogView:
             return 0
         return self.entries(self.last_index, self.last_index, 1)[0].time_ms
 
+    def cached(self) -> list[Entry]:
+        """Return the entries that are in memory: the newest, without a gap."""
+        return self._entries
+
     def append(self, entry: Entry) -> None:
         """Add the entry that follows last_index."""
         assert entry.index == self.last_index + 1, (entry.index, self.last_index)
@@ -106,7 +110,7 @@ class LogView:
             self._run_firsts.append(entry.index)
             self._run_terms.append(entry.term)
         self._entries.append(entry)
-        self._bytes += len(entry.payload) + ENTRY_OVERHEAD_BYTES
+        self.cached_bytes += len(entry.payload) + ENTRY_OVERHEAD_BYTES
         self.last_index = entry.index
         self.last_term = entry.term
 
@@ -114,7 +118,7 @@ class LogView:
         """Discard the entries from index on."""
         assert self.compacted_index < index <= self.last_index, (self.compacted_index, index, self.last_index)
         kept = max(0, index - self._offset)
-        self._bytes -= sum(len(entry.payload) + ENTRY_OVERHEAD_BYTES for entry in self._entries[kept:])
+        self.cached_bytes -= sum(len(entry.payload) + ENTRY_OVERHEAD_BYTES for entry in self._entries[kept:])
         del self._entries[kept:]
         self._offset = min(self._offset, index)
         last_term = self.term_at(Index(index - 1))
@@ -142,13 +146,13 @@ class LogView:
 
     def evict(self, index: Index) -> None:
         """Let entries up to index, durable and applied, leave memory where it holds more than it should."""
-        if self._bytes <= self._cache_bytes_max:
+        if self.cached_bytes <= self._cache_bytes_max:
             return
         count = 0
         for entry in self._entries:
-            if entry.index > index or self._bytes <= self._cache_bytes_max // 2:
+            if entry.index > index or self.cached_bytes <= self._cache_bytes_max // 2:
                 break
-            self._bytes -= len(entry.payload) + ENTRY_OVERHEAD_BYTES
+            self.cached_bytes -= len(entry.payload) + ENTRY_OVERHEAD_BYTES
             count += 1
         del self._entries[:count]
         self._offset += count
@@ -167,6 +171,6 @@ class LogView:
             self._run_firsts[0] = max(self._run_firsts[0], Index(index + 1))
         self.compacted_index, self.compacted_term = index, term
         drop = min(len(self._entries), max(0, index + 1 - self._offset))
-        self._bytes -= sum(len(entry.payload) + ENTRY_OVERHEAD_BYTES for entry in self._entries[:drop])
+        self.cached_bytes -= sum(len(entry.payload) + ENTRY_OVERHEAD_BYTES for entry in self._entries[:drop])
         del self._entries[:drop]
         self._offset = max(self._offset, index + 1)
