@@ -26,6 +26,7 @@ from raftdoc.ids import GroupId, Index, NodeId
 from raftdoc.limits import APPLY_SLICE_MS, NS_PER_MS, PROPOSALS_WAITING_MAX, READ_QUEUE_MAX
 from raftdoc.node.admission import admit
 from raftdoc.node.clock import Clock
+from raftdoc.node.digests import Digests
 from raftdoc.node.forwarding import Forwarding, Served
 from raftdoc.node.health import Health
 from raftdoc.node.log_writer import Persister, Ticket
@@ -41,7 +42,7 @@ from raftdoc.statemachine.commands import is_known
 from raftdoc.statemachine.outcome import Outcome
 from raftdoc.storage.log.log import LogRecord, SharedLog, log_record
 from raftdoc.transport.transport import Transport
-from raftdoc.wire.messages import Forward, Forwarded, MatchedEverywhere, Ping, Pong
+from raftdoc.wire.messages import Forward, Forwarded, MatchedEverywhere, Ping, Pong, StateDigest
 
 EARLY_ITEMS_MAX = 1024
 """Messages for groups that this node has not created yet, kept until it does."""
@@ -95,6 +96,7 @@ class Node:
         self._early: list[tuple[NodeId, GroupId, Any]] = []
         self._touched: dict[GroupId, Replica] = {}
         self._records: list[LogRecord] = []
+        self._digests = Digests(node)
         self._forwarding = Forwarding(random.getrandbits(62))
         self._context = random.getrandbits(32)
         transport.set_receiver(self.receive, self.unreachable)
@@ -217,6 +219,7 @@ class Node:
         replica = self.replicas.pop(group)
         self._touched.pop(group, None)
         replica.close(error)
+        self._digests.forget(group)
         self._records.append(log_record(group, tombstone=True))
         self.wake()
 
@@ -302,8 +305,12 @@ class Node:
             if len(self._early) < EARLY_ITEMS_MAX:
                 self._early.append((peer, group, message))
             return
-        if type(message) is MatchedEverywhere:
+        kind = type(message)
+        if kind is MatchedEverywhere:
             replica.matched_everywhere = max(replica.matched_everywhere, message.index)
+            return
+        if kind is StateDigest:
+            self._digests.heard(peer, group, message, replica.core.configuration.voters)
             return
         replica.core.step(peer, message, now_ns)
         self._touched[group] = replica
@@ -397,6 +404,18 @@ class Node:
                 if replica.applied_entries != before:
                     self.metrics.applied_entries.value += replica.applied_entries - before
                     self.metrics.applied_bytes.value += replica.applied_bytes - before_bytes
+                    if replica.digest_taken is not None:
+                        self._tell_digest(replica)
                     self._on_applied(replica)
             if has_more or replica.core.has_ready() or replica.proposals.queued or replica.reads.asking:
                 self.touch(replica)
+
+    def _tell_digest(self, replica: Replica) -> None:
+        assert replica.digest_taken is not None
+        index, digest = replica.digest_taken
+        replica.digest_taken = None
+        voters = replica.core.configuration.voters
+        message = self._digests.took(replica.group, index, digest, voters)
+        for peer in voters:
+            if peer != self.node:
+                self._outbox.put(peer, replica.group, message)

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from raftdoc.errors import DiskFull, NoLeader, NotLeader, OverBudget, RaftdocError
 from raftdoc.ids import GroupId, Incarnation, Index
+from raftdoc.node.digests import DIGEST_INTERVAL_ENTRIES
 from raftdoc.node.health import Verdict
 from raftdoc.node.proposals import Proposals
 from raftdoc.node.reads import Reads
@@ -27,6 +28,9 @@ class StateMachine(Protocol):
     @property
     def applied_index(self) -> Index: ...
 
+    def digest(self) -> dict[str, str]:
+        """Return the digests of the state by name: equal on all replicas after the same entries."""
+
     def apply(self, entries: Sequence[Entry]) -> list[list[Outcome]]:
         """Apply entries in one engine batch; return per entry the outcome of each command.
 
@@ -42,6 +46,7 @@ class Replica:
         "applied_bytes",
         "applied_entries",
         "core",
+        "digest_taken",
         "durable_applied_index",
         "group",
         "incarnation",
@@ -64,6 +69,8 @@ class Replica:
         self.is_busy = False
         """The engine refused the last apply; it is tried again at the next tick."""
         self.durable_applied_index = machine.applied_index
+        self.digest_taken: tuple[Index, dict[str, str]] | None = None
+        """(index, digest) of the last sample that nobody has been told."""
         self.applied_bytes = 0
         self.applied_entries = 0
         """Of payload, and of entries, that were applied since this node started."""
@@ -145,13 +152,15 @@ class Replica:
         for entry in self.to_apply:
             entries.append(entry)
             byte_count += len(entry.payload)
-            if byte_count >= APPLY_BYTES_MAX:
+            if byte_count >= APPLY_BYTES_MAX or entry.index % DIGEST_INTERVAL_ENTRIES == 0:
                 break
         try:
             results = self.machine.apply(entries)
         except EngineBusy:
             self.is_busy = True
             return False
+        if entries[-1].index % DIGEST_INTERVAL_ENTRIES == 0:
+            self.digest_taken = (entries[-1].index, self.machine.digest())
         self.applied_bytes += byte_count
         self.applied_entries += len(entries)
         self._answer(entries, results, now_ns)

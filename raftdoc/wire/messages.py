@@ -110,7 +110,14 @@ class MatchedEverywhere(NamedTuple):
     index: Index  # type: ignore[assignment]  # the field's word wins over tuple.index
 
 
-NodeMessage: TypeAlias = Forward | Forwarded | Ping | Pong | MatchedEverywhere
+class StateDigest(NamedTuple):
+    """The digest of the sender's state after the entry at index: (what, hex) by name."""
+
+    index: Index  # type: ignore[assignment]  # the field's word wins over tuple.index
+    digest: tuple[tuple[str, str], ...]
+
+
+NodeMessage: TypeAlias = Forward | Forwarded | Ping | Pong | MatchedEverywhere | StateDigest
 HandshakeMessage: TypeAlias = Hello | Challenge | Proof | Welcome | Refuse
 
 MESSAGE_NUMBERS: Final[Mapping[int, type[tuple[Any, ...]]]] = MappingProxyType(
@@ -128,6 +135,7 @@ MESSAGE_NUMBERS: Final[Mapping[int, type[tuple[Any, ...]]]] = MappingProxyType(
         34: Ping,
         35: Pong,
         36: MatchedEverywhere,
+        37: StateDigest,
     }
 )
 """What may stand in a frame of messages. A number is never used again for something else."""

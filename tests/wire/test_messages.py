@@ -38,6 +38,7 @@ def test_numbers_are_never_used_again_for_something_else() -> None:
         34: "Ping",
         35: "Pong",
         36: "MatchedEverywhere",
+        37: "StateDigest",
     }
 
 
