@@ -29,7 +29,7 @@ from raftdoc.api.settings import HttpSettings
 from raftdoc.document import DocumentId, parse_document, with_id
 from raftdoc.document.document import ParsedDocument
 from raftdoc.errors import CATALOGUE, InvalidLine, InvalidRequest, RaftdocError, TooLarge
-from raftdoc.statemachine.outcome import Idempotency, Outcome
+from raftdoc.statemachine.outcome import OK, Idempotency, Outcome
 
 SLICE_NS: Final = 1_000_000
 """How long lines are parsed, or results written, before the loop gets its turn."""
@@ -104,14 +104,9 @@ class Bulk:
         database, collection = map(checked_name, call.parameters)
         outcomes = await self._backend.create_documents(call.request, database, collection, items, atomic=is_atomic)
         assert len(outcomes) == len(items), (len(outcomes), len(items))
-        return self._results(call, items, outcomes)
-
-    def _results(self, call: Call, items: Sequence[Item], outcomes: Sequence[Outcome]) -> Streamed:
-        status = 200 if all(outcome.is_ok for outcome in outcomes) else 207
-        last = max(outcomes, key=lambda outcome: outcome.time_ms)
-        last = last._replace(replayed=all(outcome.replayed for outcome in outcomes))
-        fields = replay_fields(call, last, self._settings.idempotency_retention_ms)
-        return Streamed(status, NDJSON + fields, _lines_of_results(items, outcomes))
+        whole = await _sum_up(outcomes)
+        fields = replay_fields(call, whole, self._settings.idempotency_retention_ms)
+        return Streamed(200 if whole.is_ok else 207, NDJSON + fields, _lines_of_results(items, outcomes))
 
 
 def _is_atomic(call: Call) -> bool:
@@ -209,6 +204,20 @@ class Lines:
             raise TooLarge("the body", limit=self._settings.bulk_documents_max, unit="documents")
         if self._is_atomic and self._bytes > self._settings.atomic_bytes_max:
             raise TooLarge("an atomic batch", limit=self._settings.atomic_bytes_max)
+
+
+async def _sum_up(outcomes: Sequence[Outcome]) -> Outcome:
+    """Return one outcome for all: ok and replayed where every one is, at the latest of their times."""
+    slices = Slices()
+    code, replayed, time_ms = OK, True, 0
+    for outcome in outcomes:
+        if outcome.code != OK:
+            code = outcome.code
+        replayed = replayed and outcome.replayed
+        time_ms = max(time_ms, outcome.time_ms)
+        if slices.is_over():
+            await slices.begin()
+    return Outcome(code, replayed=replayed, time_ms=time_ms)
 
 
 async def _lines_of_results(items: Sequence[Item], outcomes: Sequence[Outcome]) -> AsyncIterator[bytes]:

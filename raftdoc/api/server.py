@@ -82,9 +82,10 @@ class HttpServer:
         """
         assert self._server is None, "started twice"
         loop = asyncio.get_running_loop()
+        self.heads.set_time(int(time.time()))
+        self._server = await loop.create_server(lambda: Connection(self, loop), host, port, backlog=BACKLOG)
         self._date_answers(loop)
         self._close_idle(loop)
-        self._server = await loop.create_server(lambda: Connection(self, loop), host, port, backlog=BACKLOG)
 
     async def close(self, drain_s: float = 10.0) -> None:
         """Stop accepting, let what is under way be answered for up to drain_s, then end every connection."""
