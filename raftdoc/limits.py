@@ -54,8 +54,9 @@ IDEMPOTENCY_KEY_AHEAD_MS_MAX: Final = 5 * 60 * 1000
 
 # Entries and proposals --------------------------------------------------------------------------
 ENTRY_COMMANDS_MAX: Final = 256
-ENTRY_BYTES_MAX: Final = 1 * MIB
-"""A batch is cut here; one command alone may be larger, up to COMMAND_BYTES_MAX."""
+ENTRY_BYTES_MAX: Final = 128 * KIB
+"""A batch is cut here, because an entry is applied in one go: some 300 small documents, 3 ms. One command alone may be
+larger, up to COMMAND_BYTES_MAX."""
 COMMAND_BYTES_MAX: Final = 17 * MIB
 UNCOMMITTED_BYTES_MAX_GROUP: Final = 32 * MIB
 UNCOMMITTED_BYTES_MAX_NODE: Final = 128 * MIB

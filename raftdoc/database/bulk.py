@@ -19,9 +19,9 @@ from raftdoc.statemachine.outcome import Idempotency, Outcome
 Items = Sequence[tuple[DocumentId, bytes]]
 
 CHUNK_DOCUMENTS = 128
-CHUNK_BYTES = 256 * 1024
+CHUNK_BYTES = 64 * 1024
 """A bulk is cut into commands of this size, so that no entry takes longer to apply than a slice may."""
-CHUNKS_IN_FLIGHT = 8
+CHUNKS_IN_FLIGHT = 16
 
 
 class Bulk:
