@@ -69,7 +69,9 @@ class Member(Protocol):
     def disk(self) -> DurableLog: ...
 
     @property
-    def is_up(self) -> bool: ...
+    def is_awake(self) -> bool:
+        """Whether the node runs: one that is down, or sleeps with its clock, relies on no lease."""
+        ...
 
     @property
     def durable_applied_index(self) -> Index: ...
@@ -242,7 +244,7 @@ class Invariants:
         holders = [peer for peer, member in self._members.items() if member.disk.holds(core.commit_index, term)]
         require(has_quorum(core.configuration, holders), "I7: committed without a quorum", node, holders)
         for peer, member in self._members.items():
-            holds_lease = member.is_up and member.core.term < core.term and member.core.lease_valid(member.clock())
+            holds_lease = member.is_awake and member.core.term < core.term and member.core.lease_valid(member.clock())
             require(not holds_lease, "I10: committed under the lease of an earlier term", node, peer)
 
     def _check_leader(self, node: NodeId, core: Raft, seen: Seen) -> None:
@@ -258,7 +260,7 @@ class Invariants:
             require(is_held, "I14: match that the follower does not hold", node, peer, match)
         if core.lease_valid(self._members[node].clock()):
             for peer, member in self._members.items():
-                holds = peer != node and member.is_up and member.core.lease_valid(member.clock())
+                holds = peer != node and member.is_awake and member.core.lease_valid(member.clock())
                 require(not holds, "I10: two leases", node, peer, core.term, member.core.term)
 
     def _check_complete(self, node: NodeId, core: Raft) -> None:

@@ -9,6 +9,7 @@ MS = 1_000_000
 
 FAULTS = (
     "isolate_leader",
+    "bounce_others",
     "partition",
     "one_way",
     "crash",
@@ -20,7 +21,8 @@ FAULTS = (
     "stall_disk",
     "fill_disk",
     "fail_disk",
-    "suspect_clock",
+    "jump_clock",
+    "freeze_clock",
     "unreachable",
     "compact",
 )
@@ -46,6 +48,8 @@ class Plan:
     apply_ns: int = 0
     client_interval_ns: int = 50 * MS
     read_share: float = 0.5
+    burst_ns: int = 0
+    """Writes come in bursts so long, with pauses five times as long, in which who is cut off does not fall behind."""
     fault_interval_ns: int = 400 * MS
     faults: tuple[str, ...] = ()
     inflight_messages_max: int = 256
@@ -55,8 +59,32 @@ class Plan:
     duration_ns: int = 4_000 * MS
 
 
+LEASE_FAULTS = ("isolate_leader", "bounce_others", "one_way", "transfer_and_cut", "jump_clock", "freeze_clock")
+
+
 def draw(random: Random) -> Plan:
     """Return a plan; each class of fault is off with probability one half."""
+    return _draw_for_leases(random) if random.random() < 0.3 else _draw_for_all(random)
+
+
+def _draw_for_leases(random: Random) -> Plan:
+    """Return a plan in which nobody falls far behind, so that whoever may not be elected could be."""
+    choice = random.choice
+    return Plan(
+        voter_count=choice((3, 3, 5)),
+        clock_rate_error=choice((0.0, 0.01)),
+        delay_ns=choice((1, 4, 20)) * MS,
+        delay_tail_ns=choice((0, 200)) * MS,
+        persist_ns=choice((1, 5)) * MS,
+        client_interval_ns=10 * MS,
+        read_share=0.8,
+        burst_ns=100 * MS,
+        fault_interval_ns=choice((300, 800)) * MS,
+        faults=tuple(fault for fault in LEASE_FAULTS if random.random() < 0.5),
+    )
+
+
+def _draw_for_all(random: Random) -> Plan:
     choice = random.choice
     return Plan(
         voter_count=choice((1, 2, 3, 3, 3, 3, 4, 5, 5)),
@@ -72,6 +100,7 @@ def draw(random: Random) -> Plan:
         persist_ns=choice((1, 5, 40)) * MS,
         apply_ns=choice((0, 0, 20)) * MS,
         client_interval_ns=choice((8, 20, 60)) * MS,
+        burst_ns=choice((0, 100, 300, 1000)) * MS,
         fault_interval_ns=choice((250, 700, 2000)) * MS,
         faults=tuple(fault for fault in FAULTS if random.random() < 0.5),
         inflight_messages_max=choice((1, 3, 256)),

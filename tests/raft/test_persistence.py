@@ -30,8 +30,19 @@ def test_p1_vote_is_granted_only_after_it_is_durable() -> None:
     assert (node.disk.hard_state.term, node.disk.hard_state.vote) == (1, N2)
 
 
+def test_p1_vote_in_a_term_that_is_durable_already_is_persisted_too() -> None:
+    node = Lone(hard_state=HardState(Term(1)))
+    node.ask_vote(N2, 1)
+    assert node.sent_of(VoteResponse) == []
+    node.persist()
+    node.restart()
+    assert node.core.vote == N2
+
+
 def test_p1_append_is_acknowledged_only_after_it_is_durable() -> None:
     node = Lone()
+    node.append_from(N2, 1)
+    node.persist()
     node.append_from(N2, 1, entries(1, 1, 1))
     assert node.sent_of(AppendResponse) == []
     node.persist()
@@ -318,3 +329,21 @@ def test_leader_that_waits_for_its_disk_still_sends_heartbeats() -> None:
     node.sent.clear()
     node.tick(HEARTBEAT_MS)
     assert len(node.sent_of(AppendEntries)) == 2
+
+
+def test_tasks_of_a_leader_count_one_by_one() -> None:
+    node = Lone().elect()
+    _, first = node.propose()
+    _, second = node.propose()
+    node.ack_of(N2, second)
+    node.persist(1)
+    assert node.core.commit_index == first
+
+
+def test_hard_state_task_does_not_vouch_for_a_suffix_replaced_after_it() -> None:
+    node = Lone(log=entries(1, 1, 1, 1))
+    node.append_from(N2, 2)
+    node.append_from(N2, 2, entries(2, 2), prev=(1, 1))
+    assert [pending.task.mark for pending in node.disk.pending] == [(2, 3), (2, 2)]
+    node.persist(1)
+    assert node.core.durable_index == 1

@@ -34,6 +34,8 @@ class Member:
         self.is_up = False
         self.boot = 0
         self.paused_until_ns = 0
+        self.frozen_ns: int | None = None
+        self.context = 0
         self.applied_index = Index(0)
         self.durable_applied_index = Index(0)
         self.value = 0
@@ -50,12 +52,21 @@ class Member:
         self._settings = settings
         self.core: Raft
 
+    @property
+    def is_awake(self) -> bool:
+        """False while the machine sleeps with its clock: nobody is there to rely on a lease."""
+        return self.is_up and self.frozen_ns is None
+
     def clock(self) -> int:
+        if self.frozen_ns is not None:
+            return self.frozen_ns
         return self.offset_ns + int(self.world.now_ns * self.rate)
 
     def start(self) -> None:
         self.boot += 1
         self.is_up = True
+        self.context = 0
+        self.frozen_ns = None
         self.paused_until_ns = 0
         self.applied_index = self.durable_applied_index
         self.value = self.world.value_at(self.applied_index)
@@ -87,7 +98,6 @@ class World:
         self._is_calm = False
         self._goal = 0
         """Calm ends when so much is committed, everywhere."""
-        self._context = 0
         self._floor = 0
         """The highest value that was acknowledged or read."""
         self._values: list[int] = []
@@ -176,11 +186,10 @@ class World:
         self.invariants.restarted(member.node)
         self._at(self.random.randrange(self.plan.tick_ns), self._tick, member, member.boot)
 
-    def _crash(self, member: Member) -> None:
+    def _crash(self, member: Member, down_ns: int = 0) -> None:
         self.counts["crashes"] += 1
         member.stop(self.random.randint(0, len(member.disk.pending)))
-        if not self._is_calm:
-            self._at(self.random.randrange(20, 1000) * MS, self._restart, member)
+        self._at(down_ns or self.random.randrange(20, 1000) * MS, self._restart, member)
 
     def _restart(self, member: Member) -> None:
         if not member.is_up:
@@ -337,7 +346,8 @@ class World:
         if not ups or 0 < self._goal <= self.invariants.highest_committed:
             return
         leaders = [member for member in ups if member.core.role is Role.LEADER]
-        if self.random.random() < self.plan.read_share:
+        is_pause = self.plan.burst_ns and not self._is_calm and self.now_ns // self.plan.burst_ns % 6
+        if is_pause or self.random.random() < self.plan.read_share:
             self._read(self.random.choice(leaders if leaders and self.random.random() < 0.6 else ups))
         else:
             self._propose(self.random.choice(leaders or ups))
@@ -356,9 +366,10 @@ class World:
         if core.lease_valid(member.clock()) and member.applied_index >= core.commit_index:
             self._read_returned(member, self._floor, "lease")
             return
-        self._context += 1
-        member.reads[self._context] = self._floor
-        core.read(self._context, member.clock())
+        # Numbers begin again with each life: an answer to an earlier life's question must not be taken for this one's.
+        member.context += 1
+        member.reads[member.context] = self._floor
+        core.read(member.context, member.clock())
         self._stepped(member)
 
     # Faults ---------------------------------------------------------------------------------------
@@ -382,6 +393,26 @@ class World:
     def _fault_isolate_leader(self, member: Member) -> None:
         for peer in self.members:
             self._cut |= {(member.node, peer), (peer, member.node)}
+
+    def _fault_bounce_others(self, member: Member) -> None:
+        """L3, L4: one node is deaf and may campaign; all others but the leader restart, or their clocks leap."""
+        deaf = self.random.choice([one for one in self.members.values() if one is not member] or [member])
+        self._cut |= {(member.node, deaf.node), (deaf.node, member.node)}
+        wait_ns = self.random.randrange(1, 3 * self.plan.election_timeout_ns)
+        self._at(wait_ns, self._bounce, member, deaf)
+
+    def _bounce(self, leader: Member, deaf: Member) -> None:
+        if self._is_calm:
+            return
+        self._fault_isolate_leader(leader)
+        is_jump = self.random.random() < 0.5
+        for one in self.members.values():
+            if not one.is_up or one in {leader, deaf}:
+                continue
+            if is_jump:
+                self._fault_jump_clock(one)
+            else:
+                self._crash(one, self.random.randrange(5, 40) * MS)
 
     def _fault_partition(self, member: Member) -> None:
         if self._is_calm:
@@ -410,16 +441,21 @@ class World:
         member.paused_until_ns = self.now_ns + self.random.randrange(20, 1200) * MS
 
     def _fault_transfer(self, member: Member) -> None:
-        target = self.random.choice([None, *self.members])
+        target = self.random.choice([None, None, *self.members])
         if member.core.role is Role.LEADER:
             self.counts["transfers"] += 1
         member.core.transfer(target, member.clock())
         self._stepped(member)
 
     def _fault_transfer_and_cut(self, member: Member) -> None:
-        """Cut the target off just after the order has left."""
+        """Cut the leader off, or the group in two, just after the order has left."""
         self._fault_transfer(member)
-        self._at(self.random.randrange(40 * MS), self._fault_partition, member)
+        cut = self.random.choice((self._isolate, self._fault_partition))
+        self._at(self.random.randrange(2 * self.plan.delay_ns), cut, member)
+
+    def _isolate(self, member: Member) -> None:
+        if not self._is_calm:
+            self._fault_isolate_leader(member)
 
     def _fault_stall_disk(self, member: Member) -> None:
         member.persist_slow_until_ns = self.now_ns + self.random.randrange(50, 1500) * MS
@@ -435,9 +471,31 @@ class World:
         self._stepped(member)
         self._crash(member)
 
-    def _fault_suspect_clock(self, member: Member) -> None:
-        member.core.on_clock_suspect(member.clock())
-        self._stepped(member)
+    def _fault_jump_clock(self, member: Member) -> None:
+        """L4: the clock leaps ahead, and the host's watchdog sees it."""
+        member.offset_ns += self.random.randrange(2000) * MS
+        self._suspect(member, member.boot)
+
+    def _fault_freeze_clock(self, member: Member) -> None:
+        """L4: the machine is suspended, its clock with it; the watchdog sees it first of all when it wakes."""
+        if self.now_ns < member.paused_until_ns:
+            return
+        asleep_ns = self.random.randrange(20, 1200) * MS
+        member.paused_until_ns = self.now_ns + asleep_ns
+        member.frozen_ns = member.clock()
+        self._at(asleep_ns, self._wake, member, member.boot)
+
+    def _wake(self, member: Member, boot: int) -> None:
+        if member.boot == boot and member.frozen_ns is not None:
+            member.offset_ns = member.frozen_ns - int(self.now_ns * member.rate)
+            member.frozen_ns = None
+            self._suspect(member, boot)
+
+    def _suspect(self, member: Member, boot: int) -> None:
+        if member.is_up and member.boot == boot:
+            self.counts["suspicions"] += 1
+            member.core.on_clock_suspect(member.clock())
+            self._stepped(member)
 
     def _fault_unreachable(self, member: Member) -> None:
         member.core.on_unreachable(self.random.choice(list(self.members)), member.clock())
@@ -462,6 +520,7 @@ class World:
         self._is_calm = True
         self._cut.clear()
         for member in self.members.values():
+            self._wake(member, member.boot)
             member.paused_until_ns = 0
             member.persist_slow_until_ns = 0
             if not member.is_up:

@@ -1,0 +1,422 @@
+"""Planted faults: each changes one line of the core, and has to be caught.
+
+A mutant is (module, exact old text, new text). It is applied while fresh copies of the core and of the test tree's
+world are imported; the product has no switches. Text that is not found exactly once fails loudly.
+
+`python -m tests.raft.mutants [SEEDS]` runs random worlds against every mutant and prints the matrix.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
+from types import CodeType, ModuleType
+from typing import Any, NamedTuple
+
+import raftdoc
+
+TREE = "tests.raft"
+"""Modules of the test tree that hold the core by the hand: imported afresh with it."""
+
+
+class StaleMutant(Exception):
+    """The text to change is not in the module exactly once: the mutant has to follow the core."""
+
+
+class Mutant(NamedTuple):
+    name: str
+    module: str
+    old: str
+    new: str
+    test: str
+    """A directed test that catches it, as module:function."""
+    seeds: int = 0
+    """Random worlds that are enough to catch it, from seed 0; 0: only the directed test does."""
+
+
+M = Mutant
+MUTANTS = (
+    # The lease
+    M(
+        "a lease without the clock check",
+        "lease",
+        "return now_ns < self.until_ns and not self.is_off",
+        "return self.until_ns > 0 and not self.is_off",
+        "test_lease:test_lease_ends_by_a_fresh_clock_without_any_event",
+        20,
+    ),
+    M(
+        "a lease from the time of the reply",
+        "leader",
+        "self.lease.acked(peer, sent_ns)",
+        "self.lease.acked(peer, now_ns)",
+        "test_lease:test_lease_counts_from_the_send_time_that_a_quorum_acknowledged",
+        20,
+    ),
+    M(
+        "a lease kept after a transfer (L1)",
+        "transfer",
+        "self._lease.is_off = True",
+        "self._lease.is_off = self._lease.is_off",
+        "test_lease:test_l1_lease_is_gone_before_timeout_now_leaves",
+        100,
+    ),
+    M(
+        "a forced campaign that stays forced (L1)",
+        "election",
+        "pre=True, forced=False)",
+        "pre=True, forced=True)",
+        "test_lease:test_l1_forced_campaign_is_forced_once",
+        100,
+    ),
+    M(
+        "no vote refusal after boot (L3)",
+        "state",
+        "if settings.refuse_votes_after_boot:",
+        "if settings.refuse_votes_after_boot and now_ns < 0:",
+        "test_lease:test_l3_restarted_follower_refuses_votes_for_w",
+        100,
+    ),
+    M(
+        "no vote refusal while a leader is heard",
+        "state",
+        "or now_ns < self.heard_ns + self.settings.election_timeout_ns",
+        "",
+        "test_lease:test_follower_refuses_votes_for_w_after_it_received_a_heartbeat",
+        200,
+    ),
+    M(
+        "a lease kept by a clock that slept (L4)",
+        "core",
+        "self._leader.lease.suspect(now_ns)",
+        "pass",
+        "test_lease:test_l4_leaders_clock_that_jumped_costs_the_lease_until_a_fresh_round",
+        20,
+    ),
+    M(
+        "no new promise by a clock that jumped (L4)",
+        "core",
+        "self._state.promise(now_ns)",
+        "pass",
+        "test_lease:test_l4_followers_clock_that_jumped_makes_it_promise_anew",
+        20,
+    ),
+    M(
+        "a leader that votes inside its own lease (L6)",
+        "election",
+        "or self._leads_by_lease(now_ns)",
+        "",
+        "test_lease:test_l6_leader_does_not_vote_inside_its_own_lease",
+    ),
+    M(
+        "a lease with a stalled disk (L8)",
+        "lease",
+        " and not self._state.is_disk_stalled",
+        "",
+        "test_lease:test_l8_stalled_disk_ends_the_lease_and_the_heartbeats",
+    ),
+    M(
+        "entries sent with a stalled disk (L8)",
+        "replication",
+        "        if state.is_disk_stalled:\n            return\n        while",
+        "        while",
+        "test_lease:test_l8_stalled_leader_sends_no_entries_that_would_keep_its_followers_from_electing",
+    ),
+    # Votes and terms
+    M(
+        "a vote that is not persisted",
+        "state",
+        "self._hard_state.term != self.term or self._hard_state.vote != self.vote",
+        "self._hard_state.term != self.term",
+        "test_persistence:test_p1_vote_in_a_term_that_is_durable_already_is_persisted_too",
+        20,
+    ),
+    M(
+        "a vote granted before it is durable (P1)",
+        "election",
+        "state.send_durable(sender, response)  # P1",
+        "state.send(sender, response)",
+        "test_persistence:test_p1_vote_is_granted_only_after_it_is_durable",
+        20,
+    ),
+    M(
+        "a term spoken of before it is durable (P1)",
+        "state",
+        "        if self.is_hard_state_durable:\n            self._messages",
+        "        if self.term:\n            self._messages",
+        "test_persistence:test_p1_heartbeat_of_a_new_term_is_answered_only_after_the_term_is_durable",
+        20,
+    ),
+    M(
+        "the own vote counted before its fsync (P2)",
+        "election",
+        "        self._begin(Role.CANDIDATE)\n",
+        "        self._begin(Role.CANDIDATE)\n        self._votes.add(state.settings.node)\n",
+        "test_persistence:test_p2_own_vote_counts_only_after_its_fsync",
+        20,
+    ),
+    M(
+        "a vote request before persist (P3)",
+        "election",
+        "state.send_durable(peer, request)",
+        "state.send(peer, request)",
+        "test_persistence:test_p3_vote_request_waits_until_term_and_own_vote_are_durable",
+        20,
+    ),
+    M(
+        "two votes in a term",
+        "election",
+        "is_free = state.vote is None or state.vote == sender",
+        "is_free = sender != state.settings.node",
+        "test_elections:test_3_6_1_one_vote_per_term",
+        20,
+    ),
+    M(
+        "a vote for a log that is behind",
+        "state",
+        "return (last_term, last_index) >= (self.log.last_term, self.log.last_index)",
+        "return last_index >= 0",
+        "test_elections:test_3_6_1_vote_goes_only_to_a_log_that_is_up_to_date",
+        20,
+    ),
+    # Log and commit
+    M(
+        "the commit of an older term by counting",
+        "leader",
+        "if index <= state.commit_index or index < self.term_start_index:",
+        "if index <= state.commit_index:",
+        "test_replication:test_3_6_2_entry_of_an_older_term_is_never_committed_by_counting",
+    ),
+    M(
+        "the leader's own log counted before its fsync (P2)",
+        "leader",
+        "self._match_indexes[state.settings.node] = state.durable_index",
+        "self._match_indexes[state.settings.node] = state.log.last_index",
+        "test_persistence:test_tasks_of_a_leader_count_one_by_one",
+        20,
+    ),
+    M(
+        "an append acknowledged before its fsync (P1)",
+        "follower",
+        "if last <= state.durable_index and state.is_hard_state_durable:",
+        "if last <= state.log.last_index and state.is_hard_state_durable:",
+        "test_persistence:test_p1_append_is_acknowledged_only_after_it_is_durable",
+        20,
+    ),
+    M(
+        "apply before it is durable here (P7)",
+        "state",
+        "last = min(self.commit_index, self.durable_index)",
+        "last = self.commit_index",
+        "test_persistence:test_p7_committed_entry_is_applied_only_when_durable_here",
+        20,
+    ),
+    M(
+        "messages after a failed fsync (P9)",
+        "state",
+        "        if self.has_failed:\n            self._stop()\n",
+        "",
+        "test_persistence:test_p9_messages_that_waited_in_the_core_do_not_leave_after_a_failed_fsync",
+    ),
+    M(
+        "a commit index of the disk that is not clamped (P11)",
+        "state",
+        "min(restored.hard_state.commit, restored.last_index)",
+        "restored.hard_state.commit",
+        "test_persistence:test_p11_commit_index_of_the_disk_is_clamped_to_the_log",
+    ),
+    M(
+        "no truncation of a conflict",
+        "follower",
+        "if log.term_at(entry.index) == entry.term:",
+        "if log.term_at(entry.index) <= entry.term:",
+        "test_replication:test_conflict_truncates_and_tells_from_where",
+        20,
+    ),
+    M(
+        "truncation of matching entries",
+        "follower",
+        "if log.term_at(entry.index) == entry.term:",
+        "if log.term_at(entry.index) > entry.term:",
+        "test_replication:test_entries_that_match_are_never_truncated",
+        20,
+    ),
+    M(
+        "a completion that vouches for a replaced suffix (ABA)",
+        "state",
+        "task.safe_index = min(task.safe_index, kept)",
+        "task.safe_index = max(task.safe_index, kept)",
+        "test_persistence:test_hard_state_task_does_not_vouch_for_a_suffix_replaced_after_it",
+        200,
+    ),
+    M(
+        "a commit that is not clamped to what was verified",
+        "follower",
+        "state.commit(min(message.commit_index, last))",
+        "state.commit(min(message.commit_index, state.log.last_index))",
+        "test_replication:test_append_commits_only_up_to_its_last_entry",
+    ),
+    M(
+        "a commit index in a vote that is not compared",
+        "election",
+        "and self._state.log.matches(index, term)",
+        "and index <= self._state.log.last_index",
+        "test_elections:test_commit_index_in_a_vote_counts_only_where_the_terms_agree",
+        40,
+    ),
+    M(
+        "a quorum off by one",
+        "quorum",
+        "return count // 2 + 1",
+        "return (count + 1) // 2",
+        "test_replication:test_3_6_2_majority_of_four_is_three",
+        20,
+    ),
+    # Reads
+    M(
+        "ReadIndex on a round in flight",
+        "reads",
+        "        self._waiting.append(asker)\n",
+        "        (self._askers if self._confirmed < self._replication.round else self._waiting).append(asker)\n",
+        "test_reads:test_6_4_read_does_not_attach_to_a_round_in_flight",
+    ),
+    M(
+        "ReadIndex before the no-op",
+        "leader",
+        "may_start=self._has_committed_own()",
+        "may_start=True",
+        "test_reads:test_6_4_new_leader_waits_for_its_no_op",
+        40,
+    ),
+    M(
+        "a lease read before the no-op",
+        "leader",
+        "return self.lease.is_valid(now_ns) and self._has_committed_own()",
+        "return self.lease.is_valid(now_ns)",
+        "test_lease:test_lease_needs_a_committed_entry_of_its_own_term",
+        100,
+    ),
+    M(
+        "a read answered without a round",
+        "reads",
+        "if progress.acked_round >= number}",
+        "if progress.acked_round >= 0}",
+        "test_reads:test_6_4_read_is_answered_when_a_quorum_confirms_its_round",
+        100,
+    ),
+    M(
+        "a stale reply of an earlier life accepted",
+        "core",
+        "if message.boot_id != state.settings.boot_id:",
+        "if message.boot_id < 0:",
+        "test_reads:test_answer_to_an_earlier_lifes_question_is_dropped",
+    ),
+)
+
+
+class _Loader(SourceFileLoader):
+    """Loads a module from changed source."""
+
+    def __init__(self, fullname: str, path: str, mutant: Mutant) -> None:
+        super().__init__(fullname, path)
+        self._mutant = mutant
+
+    def get_code(self, fullname: str) -> CodeType:
+        path = self.get_filename(fullname)
+        source = self.get_data(path).decode()
+        if source.count(self._mutant.old) != 1:
+            raise StaleMutant(f"{self._mutant.name}: found {source.count(self._mutant.old)} times in {path}")
+        return compile(source.replace(self._mutant.old, self._mutant.new), path, "exec", dont_inherit=True)
+
+
+class _Finder(MetaPathFinder):
+    def __init__(self, mutant: Mutant) -> None:
+        self._mutant = mutant
+        self._name = f"raftdoc.raft.{mutant.module}"
+
+    def find_spec(self, fullname: str, path: Any, target: ModuleType | None = None) -> ModuleSpec | None:
+        if fullname != self._name:
+            return None
+        spec = PathFinder.find_spec(fullname, path)
+        assert spec is not None
+        assert spec.origin is not None
+        spec.loader = _Loader(fullname, spec.origin, self._mutant)
+        return spec
+
+
+@contextmanager
+def planted(mutant: Mutant) -> Iterator[None]:
+    """Within, imports of the core and of this tree give fresh modules, of which one has the fault."""
+
+    def is_ours(name: str) -> bool:
+        return name.startswith("raftdoc.raft") or (name.startswith(f"{TREE}.") and name != __name__)
+
+    kept = {name: sys.modules.pop(name) for name in list(sys.modules) if is_ours(name)}
+    package = raftdoc.__dict__.get("raft")
+    finder = _Finder(mutant)
+    sys.meta_path.insert(0, finder)
+    try:
+        import_module(f"raftdoc.raft.{mutant.module}")
+        yield
+    finally:
+        sys.meta_path.remove(finder)
+        for name in [name for name in sys.modules if is_ours(name)]:
+            del sys.modules[name]
+        sys.modules.update(kept)
+        if package is not None:
+            raftdoc.__dict__["raft"] = package
+
+
+def seed_that_catches(mutant: Mutant, seeds: int) -> int | None:
+    """Return the first seed below seeds whose random world breaks an invariant, None if none does."""
+    with planted(mutant):
+        world = import_module(f"{TREE}.world")
+        for seed in range(seeds):
+            try:
+                world.World(seed).run()
+            except AssertionError:
+                return seed
+    return None
+
+
+def directed_test_catches(mutant: Mutant) -> bool:
+    """Return whether the mutant's directed test fails on it."""
+    module, function = mutant.test.split(":")
+    with planted(mutant):
+        test = getattr(import_module(f"{TREE}.{module}"), function)
+        marks = [mark for mark in getattr(test, "pytestmark", ()) if mark.name == "parametrize"]
+        for arguments in _arguments(marks):
+            try:
+                test(**arguments)
+            except AssertionError:
+                return True
+    return False
+
+
+def _arguments(marks: list[Any]) -> list[dict[str, Any]]:
+    """Return the keyword arguments of every case of a parametrized test."""
+    cases: list[dict[str, Any]] = [{}]
+    for mark in marks:
+        names = [mark.args[0]] if isinstance(mark.args[0], str) else list(mark.args[0])
+        rows = [dict(zip(names, row if len(names) > 1 else (row,), strict=True)) for row in mark.args[1]]
+        cases = [{**case, **row} for case in cases for row in rows]
+    return cases
+
+
+def main(seeds: int) -> None:
+    """Print the matrix: mutant, directed test, first seed that catches it, seconds."""
+    for mutant in MUTANTS:
+        start = time.process_time()
+        seed = seed_that_catches(mutant, seeds)
+        seconds = time.process_time() - start
+        caught = directed_test_catches(mutant)
+        print(f"| {mutant.name} | {'yes' if caught else 'NO'} | {seed} | {seconds:.1f} |", flush=True)  # noqa: T201
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 2000)

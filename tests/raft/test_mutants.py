@@ -1,0 +1,42 @@
+"""Every planted fault is caught: by its directed test, and most of them by a few random worlds too."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from raftdoc.raft import Raft
+
+from .mutants import MUTANTS, Mutant, StaleMutant, directed_test_catches, planted, seed_that_catches
+
+SEEDS_IN_CI = 40
+CHEAP = tuple(mutant for mutant in MUTANTS if 0 < mutant.seeds <= SEEDS_IN_CI)
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+def test_directed_test_catches_the_mutant(mutant: Mutant) -> None:
+    assert directed_test_catches(mutant), mutant.test
+
+
+@pytest.mark.parametrize("mutant", CHEAP, ids=lambda mutant: mutant.name)
+def test_random_worlds_catch_the_mutant(mutant: Mutant) -> None:
+    assert seed_that_catches(mutant, mutant.seeds) is not None
+
+
+def test_at_least_ten_mutants_are_caught_by_random_worlds_in_ci() -> None:
+    assert len(CHEAP) >= 10
+
+
+def test_text_that_is_not_there_exactly_once_fails_loudly() -> None:
+    for old in ("no such text", "self"):
+        with pytest.raises(StaleMutant), planted(Mutant("stale", "lease", old, "", "")):
+            pass
+
+
+def test_planting_leaves_no_trace() -> None:
+    before = sys.modules["raftdoc.raft.core"]
+    with planted(MUTANTS[0]):
+        assert sys.modules["raftdoc.raft.core"] is not before
+    assert sys.modules["raftdoc.raft.core"] is before
+    assert before.Raft is Raft
