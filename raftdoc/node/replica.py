@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Protocol
 
-from raftdoc.errors import DiskFull, NoLeader, NotLeader, OverBudget, RaftdocError
+from raftdoc.errors import DiskFull, NoLeader, NotLeader, OverBudget, RaftdocError, Unavailable
 from raftdoc.ids import GroupId, Incarnation, Index
 from raftdoc.node.digests import DIGEST_INTERVAL_ENTRIES
 from raftdoc.node.health import Verdict
@@ -140,6 +140,8 @@ class Replica:
             return OverBudget(f"too many bytes wait to be committed in group {self.group}")
         if rejection.reason is RejectReason.DISK:
             return DiskFull("the leader's disk is full; it is handing over")
+        if rejection.reason is RejectReason.DISK_STALLED:
+            return Unavailable("the leader's disk does not answer")
         return NotLeader(self.group, rejection.leader)
 
     def apply(self, until_ns: int, now_ns: int) -> bool:

@@ -63,8 +63,10 @@ class Leader:
         state = self._state
         if self.transfer.target is not None:
             return Rejection(RejectReason.TRANSFERRING, self.transfer.target)
-        if state.is_disk_full or state.is_disk_stalled:
+        if state.is_disk_full:
             return Rejection(RejectReason.DISK, None)
+        if state.is_disk_stalled:
+            return Rejection(RejectReason.DISK_STALLED, None)
         budget = state.settings.uncommitted_bytes_max
         if self._uncommitted_bytes and self._uncommitted_bytes + len(payload) > budget:
             return Rejection(RejectReason.OVER_BUDGET, state.settings.node)
@@ -85,12 +87,21 @@ class Leader:
     def tick(self, now_ns: int) -> None:
         if now_ns >= self._quorum_deadline_ns and not self._check_quorum(now_ns):
             return
-        if self._state.is_disk_full:
+        if self._state.is_disk_full and not self._state.has_handed_over:
+            self._state.has_handed_over = True
             self.transfer.begin(None, now_ns)
         if now_ns >= self._next_heartbeat_ns:
             self._next_heartbeat_ns = now_ns + self._state.settings.heartbeat_interval_ns
             self._replication.heartbeat_all(now_ns)
             self._replication.resend(now_ns)
+
+    def suspect_clock(self) -> None:
+        """Begin a new round: only its acknowledgements, and later ones, renew the lease (L4).
+
+        Send times cannot tell them apart: a clock that was set back makes old ones look like the future.
+        """
+        self._replication.round += 1
+        self.lease.suspect(self._replication.round)
 
     def close(self) -> None:
         self.reads.close()
@@ -131,10 +142,14 @@ class Leader:
             self._replication.heartbeat(sender, progress, now_ns)
 
     def on_unreachable(self, peer: NodeId) -> None:
-        """Take what was on the way to a peer for lost."""
+        """Take what was on the way to a peer for lost. A probe keeps its place and is sent again."""
         progress = self._progress.get(peer)
-        if progress is not None:
+        if progress is None:
+            return
+        if progress.state is ProgressState.REPLICATE:
             progress.probe(Index(progress.match_index + 1))
+        else:
+            progress.is_paused = False
 
     def on_persisted(self, now_ns: int) -> None:
         """Count the own log, now durable up to durable_index (P2)."""
@@ -168,7 +183,7 @@ class Leader:
 
     def _heard(self, peer: NodeId, progress: Progress, sent_ns: int, read_round: int, now_ns: int) -> None:
         progress.heard_ns = now_ns
-        self.lease.acked(peer, sent_ns)
+        self.lease.acked(peer, sent_ns, read_round)
         if read_round > progress.acked_round:
             progress.acked_round = read_round
             self.reads.confirm(now_ns)

@@ -41,6 +41,7 @@ class State:
         "_outstanding",
         "_reads",
         "_role_event",
+        "_submitted_index",
         "_truncate_from",
         "_truncated_event",
         "applied_index",
@@ -51,6 +52,7 @@ class State:
         "election_deadline_ns",
         "emitted_index",
         "has_failed",
+        "has_handed_over",
         "heard_ns",
         "is_disk_full",
         "is_disk_stalled",
@@ -87,15 +89,20 @@ class State:
         # P11: the commit index on disk is a hint. It is not trusted beyond the log, nor below what was applied.
         self.commit_index = Index(max(restored.applied_index, min(restored.hard_state.commit, restored.last_index)))
         self.refuse_votes_until_ns = now_ns
-        if settings.refuse_votes_after_boot:
+        is_alone = self.configuration.voters == (settings.node,) and not self.configuration.voters_outgoing
+        if settings.refuse_votes_after_boot and not is_alone:
             # L3: the life before this one may have promised a leader not to vote.
             self.promise(now_ns)
         self.election_deadline_ns = 0
         self.is_disk_full = False
+        self.has_handed_over = False
+        """Leadership was handed over once since the disk is full: not again, nobody else may be better off."""
         self.is_disk_stalled = False
         self.has_failed = False
         self._outstanding: deque[Outstanding] = deque()
         self._entries: list[Entry] = []
+        self._submitted_index = restored.last_index
+        """The last index that the disk was handed, durable or on the way."""
         self._truncate_from: Index | None = None
         self._truncated_event: Index | None = None
         self._messages: list[tuple[NodeId, Message]] = []
@@ -103,7 +110,8 @@ class State:
         self._reads: list[tuple[int, Index]] = []
         self._failed_reads: list[int] = []
         self._role_event = False
-        self.reset_election_deadline(now_ns)
+        if not is_alone:
+            self.reset_election_deadline(now_ns)
 
     # Terms and roles ------------------------------------------------------------------------------
 
@@ -112,6 +120,9 @@ class State:
         assert term >= self.term, (term, self.term)
         if term > self.term:
             self.term, self.vote = term, None
+            # Safety: an acknowledgement that waits for entries which are not handed to the disk yet would be untrue
+            # if a leader of the new term replaced them first. The network may lose messages anyway.
+            self._messages_after.clear()
         elif self.role is Role.FOLLOWER and self.leader == leader:
             return
         self.role, self.leader = Role.FOLLOWER, leader
@@ -152,8 +163,10 @@ class State:
         self.log.truncate(index)
         kept = Index(index - 1)
         self._entries = [entry for entry in self._entries if entry.index < index]
-        if self._truncate_from is None or index < self._truncate_from:
+        if index <= self._submitted_index:
+            # What the disk was never handed is not truncated there.
             self._truncate_from = index
+            self._submitted_index = kept
         if self._truncated_event is None or index < self._truncated_event:
             self._truncated_event = index
         # Safety: what is on its way to the disk no longer vouches for indexes that will hold other entries.
@@ -266,6 +279,8 @@ class State:
         mark = LogMark(self.term, self.log.last_index)
         self._outstanding.append(Outstanding(mark, self._hard_state))
         task = PersistTask(hard_state, self._truncate_from, tuple(self._entries), self._messages_after, mark)
+        if self._entries:
+            self._submitted_index = self._entries[-1].index
         self._truncate_from = None
         self._entries = []
         self._messages_after = []

@@ -254,11 +254,11 @@ def test_l4_leaders_clock_that_jumped_costs_the_lease_until_a_fresh_round() -> N
     node = leader()
     node.core.on_clock_suspect(node.now_ns)
     assert not node.lease_valid
-    node.beat_of(N2, sent_ns=node.now_ns)
-    node.beat_of(N3, sent_ns=node.now_ns - 1)
+    node.beat_of(N2, sent_ns=node.now_ns, read_round=0)
+    node.beat_of(N3, sent_ns=node.now_ns - 1, read_round=0)
     assert not node.lease_valid
     node.tick(HEARTBEAT_MS)
-    node.beat_of(N2, sent_ns=node.now_ns)
+    node.beat_of(N2, sent_ns=node.now_ns, read_round=node.sent_of(AppendEntries)[-1].read_round)
     assert node.lease_valid
 
 
@@ -334,7 +334,7 @@ def test_l8_stalled_leader_sends_no_entries_that_would_keep_its_followers_from_e
     node.propose()
     node.core.on_disk_stalled(True, node.now_ns)
     node.sent.clear()
-    assert node.propose().reason.value == "disk"
+    assert node.propose().reason.value == "disk_stalled"
     node.ack_of(N2, 1, sent_ns=node.now_ns)
     node.beat_of(N3, sent_ns=node.now_ns)
     node.core.on_unreachable(N3, node.now_ns)

@@ -1,0 +1,85 @@
+"""What reviews and runs have found, each as the smallest scenario that shows it."""
+
+from __future__ import annotations
+
+from raftdoc.raft.messages import AppendEntries, AppendResponse
+
+from .lone import HEARTBEAT_MS, N1, N2, N3, Lone, entries
+
+
+def test_link_that_breaks_during_a_probe_does_not_throw_the_probe_back() -> None:
+    """A peer cut off before the election lost its place when its link broke only after it, and with a compacted log
+    was never sent anything again, although it held all of it."""
+    node = Lone(log=entries(1, 1, 1, 1, 1)).elect()
+    node.persist()
+    node.ack_of(N2, 5)
+    node.core.on_applied(node.core.commit_index, node.now_ns)
+    node.core.compact(node.core.log.last_index)
+    node.core.on_unreachable(N3, node.now_ns)
+    node.take()
+    node.sent.clear()
+    node.tick(HEARTBEAT_MS)
+    node.beat_of(N3, sent_ns=node.now_ns)
+    node.tick(HEARTBEAT_MS)
+    node.beat_of(N3, sent_ns=node.now_ns)
+    node.ack_of(N3, 5)
+    node.propose()
+    sent = [message for message in node.sent_to(N3) if isinstance(message, AppendEntries) and message.entries]
+    assert sent, "entries flow again"
+
+
+def test_entries_that_were_never_handed_to_the_disk_are_not_truncated_there() -> None:
+    """Appends of two leaders in one turn made a task that truncated what the log on disk had never seen."""
+    node = two_leaders_in_one_turn()
+    (pending,) = node.disk.pending
+    assert pending.task.truncate_from is None
+    node.persist()
+    assert [entry.term for entry in node.disk.entries] == [1, 1, 1, 2]
+
+
+def test_acknowledgement_of_entries_that_never_reach_the_disk_never_leaves() -> None:
+    """The older of two leaders must not count this node for entries that the newer one replaced in the same turn."""
+    node = two_leaders_in_one_turn()
+    node.persist()
+    acknowledged = [(peer, m.match_index) for peer, m in node.sent if isinstance(m, AppendResponse) and m.success]
+    assert acknowledged == [(N3, 4)]
+
+
+def two_leaders_in_one_turn() -> Lone:
+    """Return a node with entries 1-2 on disk that took 3-4 of term 1 and another 4 of term 2 before its next Ready."""
+    node = Lone()
+    node.append_from(N2, 1, entries(1, 1, 1))
+    node.persist()
+    node.sent.clear()
+    node.core.step(N2, append(1, 2, 1, entries(3, 1, 1)), node.now_ns)
+    node.core.step(N3, append(2, 3, 1, entries(4, 2)), node.now_ns)
+    node.take()
+    return node
+
+
+def append(term: int, prev_index: int, prev_term: int, new: tuple[object, ...]) -> AppendEntries:
+    return AppendEntries(term, prev_index, prev_term, 0, new, 1, 0, 9)  # type: ignore[arg-type]
+
+
+def test_l4_answer_to_a_round_sent_before_the_clock_was_set_back_renews_no_lease() -> None:
+    node = Lone().elect()
+    node.persist()
+    node.ack_of(N2, 1)
+    before_ns = node.now_ns
+    node.now_ms -= 3000
+    node.core.on_clock_suspect(node.now_ns)
+    node.beat_of(N2, sent_ns=before_ns, read_round=0)
+    assert not node.lease_valid
+    node.now_ms += 3000
+    node.tick(HEARTBEAT_MS)
+    node.beat_of(N2, sent_ns=node.now_ns, read_round=node.sent_of(AppendEntries)[-1].read_round)
+    assert node.lease_valid
+
+
+def test_single_voter_leads_again_at_once_after_a_restart() -> None:
+    node = Lone(voters=(N1,)).elect(with_own=False)
+    node.persist()
+    node.restart()
+    node.tick()
+    node.persist()
+    assert node.is_leader
