@@ -13,7 +13,7 @@ from raftdoc.raft.quorum import has_lost, has_quorum, majority, quorum_value
 
 NODES = tuple(NodeId(f"n{number}") for number in range(7))
 halves = st.lists(st.sampled_from(NODES), min_size=1, unique=True).map(tuple)
-configurations = st.builds(Configuration, halves, halves | st.just(()))
+configurations = st.builds(Configuration, halves, halves | st.just(()), st.just(()))
 some_nodes = st.sets(st.sampled_from(NODES))
 all_values = st.dictionaries(st.sampled_from(NODES), st.integers(0, 9))
 
