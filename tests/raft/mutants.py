@@ -53,8 +53,8 @@ MUTANTS = (
     M(
         "a lease from the time of the reply",
         "leader",
-        "self.lease.acked(peer, sent_ns)",
-        "self.lease.acked(peer, now_ns)",
+        "self.lease.acked(peer, sent_ns, read_round)",
+        "self.lease.acked(peer, now_ns, read_round)",
         "test_lease:test_lease_counts_from_the_send_time_that_a_quorum_acknowledged",
         20,
     ),
@@ -77,7 +77,7 @@ MUTANTS = (
     M(
         "no vote refusal after boot (L3)",
         "state",
-        "if settings.refuse_votes_after_boot:",
+        "if settings.refuse_votes_after_boot and not is_alone:",
         "if settings.refuse_votes_after_boot and now_ns < 0:",
         "test_lease:test_l3_restarted_follower_refuses_votes_for_w",
         100,
@@ -93,7 +93,7 @@ MUTANTS = (
     M(
         "a lease kept by a clock that slept (L4)",
         "core",
-        "self._leader.lease.suspect(now_ns)",
+        "self._leader.suspect_clock()",
         "pass",
         "test_lease:test_l4_leaders_clock_that_jumped_costs_the_lease_until_a_fresh_round",
         20,
