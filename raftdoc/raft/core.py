@@ -150,12 +150,8 @@ class Raft:
         self._state.is_disk_stalled = stalled
 
     def on_disk_full(self, full: bool, now_ns: int) -> None:
-        """Refuse proposals and entries, hand leadership over once with the next tick, still vote.
-
-        A full node may lead where nobody else can: it serves reads until there is space.
-        """
+        """Refuse proposals and entries, hand leadership over with the next tick, do not campaign, still vote."""
         self._state.is_disk_full = full
-        self._state.has_handed_over = False
 
     def on_clock_suspect(self, now_ns: int) -> None:
         """L4: a leader has no lease until a quorum has acknowledged a round sent from now on.
@@ -163,9 +159,9 @@ class Raft:
         A follower promises anew: its clock may have run past the promise that some leader's lease rests on.
         """
         if self._leader is not None:
-            self._leader.suspect_clock()
+            self._leader.on_clock_suspect(now_ns)
         else:
-            self._state.promise(now_ns)
+            self._state.promise_anew(now_ns)
 
     def on_unreachable(self, peer: NodeId, now_ns: int) -> None:
         if self._leader is not None:

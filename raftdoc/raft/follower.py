@@ -45,8 +45,6 @@ class Follower:
     def _take(self, sender: NodeId, message: AppendEntries) -> None:
         state = self._state
         prev_index, prev_term, entries = message.prev_index, message.prev_term, message.entries
-        if entries[0].index != prev_index + 1 or entries[-1].index != prev_index + len(entries):
-            return  # not what a leader sends
         if prev_index < state.commit_index:
             # What is committed here is the same in every leader's log: skip it, compacted or not.
             entries = tuple(entry for entry in entries if entry.index > state.commit_index)

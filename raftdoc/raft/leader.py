@@ -47,7 +47,7 @@ class Leader:
         self._match_indexes: dict[NodeId, int] = {settings.node: state.durable_index}
         """Up to where each node holds this log durably; the own fsync counts like everybody's (P2)."""
         self.lease = Lease(state)
-        self.reads = LeaderReads(state, self._replication)
+        self.reads = LeaderReads(state, self._replication, self.term_start_index)
         self.transfer = Transfer(state, self._progress, self.lease)
         self._uncommitted: deque[tuple[Index, int]] = deque()
         self._uncommitted_bytes = 0
@@ -63,10 +63,8 @@ class Leader:
         state = self._state
         if self.transfer.target is not None:
             return Rejection(RejectReason.TRANSFERRING, self.transfer.target)
-        if state.is_disk_full:
+        if state.is_disk_full or state.is_disk_stalled:
             return Rejection(RejectReason.DISK, None)
-        if state.is_disk_stalled:
-            return Rejection(RejectReason.DISK_STALLED, None)
         budget = state.settings.uncommitted_bytes_max
         if self._uncommitted_bytes and self._uncommitted_bytes + len(payload) > budget:
             return Rejection(RejectReason.OVER_BUDGET, state.settings.node)
@@ -79,7 +77,7 @@ class Leader:
         elif self.lease_valid(now_ns):
             answer(self._state, asker, self._state.commit_index)
         else:
-            self.reads.ask(asker, now_ns, may_start=self._has_committed_own())
+            self.reads.ask(asker, now_ns)
 
     def lease_valid(self, now_ns: int) -> bool:
         return self.lease.is_valid(now_ns) and self._has_committed_own()
@@ -87,21 +85,12 @@ class Leader:
     def tick(self, now_ns: int) -> None:
         if now_ns >= self._quorum_deadline_ns and not self._check_quorum(now_ns):
             return
-        if self._state.is_disk_full and not self._state.has_handed_over:
-            self._state.has_handed_over = True
+        if self._state.is_disk_full:
             self.transfer.begin(None, now_ns)
         if now_ns >= self._next_heartbeat_ns:
             self._next_heartbeat_ns = now_ns + self._state.settings.heartbeat_interval_ns
             self._replication.heartbeat_all(now_ns)
             self._replication.resend(now_ns)
-
-    def suspect_clock(self) -> None:
-        """Begin a new round: only its acknowledgements, and later ones, renew the lease (L4).
-
-        Send times cannot tell them apart: a clock that was set back makes old ones look like the future.
-        """
-        self._replication.round += 1
-        self.lease.suspect(self._replication.round)
 
     def close(self) -> None:
         self.reads.close()
@@ -142,14 +131,22 @@ class Leader:
             self._replication.heartbeat(sender, progress, now_ns)
 
     def on_unreachable(self, peer: NodeId) -> None:
-        """Take what was on the way to a peer for lost. A probe keeps its place and is sent again."""
+        """Take what was on the way to a peer for lost."""
         progress = self._progress.get(peer)
-        if progress is None:
-            return
-        if progress.state is ProgressState.REPLICATE:
-            progress.probe(Index(progress.match_index + 1))
-        else:
-            progress.is_paused = False
+        if progress is not None:
+            progress.lost()
+
+    def on_clock_suspect(self, now_ns: int) -> None:
+        """L4: no lease until a quorum has acknowledged what is sent from now on; what was due is due by the new clock.
+
+        The clock may have gone either way. Rounds tell what was sent before from what is sent after; times do not.
+        """
+        self._replication.round += 1
+        self.lease.suspect(self._replication.round)
+        self._next_heartbeat_ns = now_ns
+        self._quorum_deadline_ns = now_ns + self._state.settings.election_timeout_ns
+        for progress in self._progress.values():
+            progress.heard_ns = progress.moved_ns = now_ns
 
     def on_persisted(self, now_ns: int) -> None:
         """Count the own log, now durable up to durable_index (P2)."""

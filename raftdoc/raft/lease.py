@@ -20,7 +20,7 @@ FOREVER = 1 << 62
 class Lease:
     """Of one term of leadership; a new one is made for each."""
 
-    __slots__ = ("_acked_ns", "_floor_round", "_length_ns", "_quorum_ns", "_state", "is_off", "until_ns")
+    __slots__ = ("_acked_ns", "_first_round", "_length_ns", "_quorum_ns", "_state", "is_off", "until_ns")
 
     def __init__(self, state: State) -> None:
         settings = state.settings
@@ -31,8 +31,8 @@ class Lease:
         self._length_ns = int(
             (settings.election_timeout_ns - settings.lease_margin_ns) / (1 + settings.clock_rate_error_max)
         )
-        self._floor_round = 0
-        """Acknowledgements of what was sent before this round do not count."""
+        self._first_round = 0
+        """Acknowledgements of what was sent before this round of ReadIndex do not count."""
         self.until_ns = 0
         self.is_off = not settings.leases_enabled
         """For the rest of the term: by the settings, or because a transfer was begun (L1)."""
@@ -46,16 +46,16 @@ class Lease:
         """Return whether no other node can lead now, whether or not reads may rely on it (L6)."""
         return now_ns < self.until_ns
 
-    def acked(self, peer: NodeId, sent_ns: int, sent_round: int) -> None:
-        """Note that a peer has acknowledged what was sent at sent_ns, in a round."""
-        if sent_ns > self._acked_ns.get(peer, 0) and sent_round >= self._floor_round:
+    def acked(self, peer: NodeId, sent_ns: int, read_round: int) -> None:
+        """Note that a peer has acknowledged what was sent at sent_ns, in that round or later."""
+        if read_round >= self._first_round and sent_ns > self._acked_ns.get(peer, 0):
             self._acked_ns[peer] = sent_ns
             if sent_ns > self._quorum_ns:
                 self._renew()
 
-    def suspect(self, next_round: int) -> None:
-        """Drop the lease until a quorum acknowledges next_round or a later one: the clocks disagree (L4)."""
-        self._floor_round = next_round
+    def suspect(self, first_round: int) -> None:
+        """Drop the lease until a quorum acknowledges that round or a later one: the clocks disagree (L4)."""
+        self._first_round = first_round
         self._acked_ns = {self._state.settings.node: FOREVER}
         self._quorum_ns = self.until_ns = 0
         self._renew()

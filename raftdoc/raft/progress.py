@@ -85,6 +85,13 @@ class Progress:
         self.inflight_bytes = 0
         self.next_index = Index(max(next_index, self.match_index + 1))
 
+    def lost(self) -> None:
+        """Take all that is on the way for lost: the link broke. A probe keeps its place, which answers have shown."""
+        if self.state is ProgressState.PROBE:
+            self.is_paused = False
+        else:
+            self.probe(Index(self.match_index + 1))
+
     def free_probe(self, heartbeat_sent_ns: int, patience_ns: int) -> None:
         """Take a probe for lost when a heartbeat sent well after it was answered before it.
 

@@ -27,10 +27,11 @@ class Asker(NamedTuple):
 class LeaderReads:
     """Of one term of leadership."""
 
-    __slots__ = ("_askers", "_confirmed", "_index", "_replication", "_state", "_waiting")
+    __slots__ = ("_askers", "_confirmed", "_index", "_replication", "_state", "_term_start_index", "_waiting")
 
-    def __init__(self, state: State, replication: Replication) -> None:
+    def __init__(self, state: State, replication: Replication, term_start_index: Index) -> None:
         self._state = state
+        self._term_start_index = term_start_index
         self._replication = replication
         self._confirmed = 0
         """The newest round that a quorum has acknowledged."""
@@ -45,19 +46,21 @@ class LeaderReads:
     def count(self) -> int:
         return len(self._askers) + len(self._waiting)
 
-    def ask(self, asker: Asker, now_ns: int, *, may_start: bool) -> None:
+    def ask(self, asker: Asker, now_ns: int) -> None:
         """Have a read confirmed by the next round, which begins now if none is in flight."""
         self._waiting.append(asker)
-        if may_start:
-            self.advance(now_ns)
+        self.advance(now_ns)
 
     def advance(self, now_ns: int) -> None:
-        """Begin the next round, if somebody waits and none is in flight."""
-        replication = self._replication
-        if not self._waiting or self._confirmed < replication.round:
+        """Begin the next round, if somebody waits and none is in flight.
+
+        Safety: not before an entry of this term is committed; until then this node does not know what else is.
+        """
+        replication, state = self._replication, self._state
+        if not self._waiting or self._confirmed < replication.round or state.commit_index < self._term_start_index:
             return
         self._askers, self._waiting = self._waiting, []
-        self._index = self._state.commit_index
+        self._index = state.commit_index
         # A lost heartbeat does no harm: every later message says the round, too.
         replication.round += 1
         replication.heartbeat_all(now_ns)

@@ -10,11 +10,12 @@ from collections import deque
 
 from raftdoc.ids import Index, NodeId, Term
 from raftdoc.raft.log import EntryReader, LogView
-from raftdoc.raft.messages import Entry, HardState, Message
+from raftdoc.raft.messages import AppendResponse, Entry, HardState, Message
 from raftdoc.raft.ready import LogMark, PersistTask, Ready, Role, RoleChange
 from raftdoc.raft.settings import Configuration, RaftSettings, Random, Restored
 
 APPLY_BYTES_MAX = 1 << 20
+NEVER_NS = -(1 << 62)
 
 
 class Outstanding:
@@ -35,13 +36,13 @@ class State:
     __slots__ = (
         "_entries",
         "_failed_reads",
+        "_handed_index",
         "_hard_state",
         "_messages",
         "_messages_after",
         "_outstanding",
         "_reads",
         "_role_event",
-        "_submitted_index",
         "_truncate_from",
         "_truncated_event",
         "applied_index",
@@ -52,7 +53,6 @@ class State:
         "election_deadline_ns",
         "emitted_index",
         "has_failed",
-        "has_handed_over",
         "heard_ns",
         "is_disk_full",
         "is_disk_stalled",
@@ -80,7 +80,7 @@ class State:
         """As of the newest persist task."""
         self.role = Role.FOLLOWER
         self.leader: NodeId | None = None
-        self.heard_ns = -(1 << 62)
+        self.heard_ns = NEVER_NS
         """When a leader was last heard, by a clock read after its frame came."""
         self.durable_index = restored.last_index
         self.applied_index = restored.applied_index
@@ -89,29 +89,22 @@ class State:
         # P11: the commit index on disk is a hint. It is not trusted beyond the log, nor below what was applied.
         self.commit_index = Index(max(restored.applied_index, min(restored.hard_state.commit, restored.last_index)))
         self.refuse_votes_until_ns = now_ns
-        is_alone = self.configuration.voters == (settings.node,) and not self.configuration.voters_outgoing
-        if settings.refuse_votes_after_boot and not is_alone:
-            # L3: the life before this one may have promised a leader not to vote.
-            self.promise(now_ns)
         self.election_deadline_ns = 0
         self.is_disk_full = False
-        self.has_handed_over = False
-        """Leadership was handed over once since the disk is full: not again, nobody else may be better off."""
         self.is_disk_stalled = False
         self.has_failed = False
         self._outstanding: deque[Outstanding] = deque()
         self._entries: list[Entry] = []
-        self._submitted_index = restored.last_index
-        """The last index that the disk was handed, durable or on the way."""
         self._truncate_from: Index | None = None
+        self._handed_index = restored.last_index
+        """The log on disk ends here, once all that was handed out is durable and truncated."""
         self._truncated_event: Index | None = None
         self._messages: list[tuple[NodeId, Message]] = []
         self._messages_after: list[tuple[NodeId, Message]] = []
         self._reads: list[tuple[int, Index]] = []
         self._failed_reads: list[int] = []
         self._role_event = False
-        if not is_alone:
-            self.reset_election_deadline(now_ns)
+        self._begin(now_ns)
 
     # Terms and roles ------------------------------------------------------------------------------
 
@@ -120,9 +113,6 @@ class State:
         assert term >= self.term, (term, self.term)
         if term > self.term:
             self.term, self.vote = term, None
-            # Safety: an acknowledgement that waits for entries which are not handed to the disk yet would be untrue
-            # if a leader of the new term replaced them first. The network may lose messages anyway.
-            self._messages_after.clear()
         elif self.role is Role.FOLLOWER and self.leader == leader:
             return
         self.role, self.leader = Role.FOLLOWER, leader
@@ -146,10 +136,24 @@ class State:
         """Return whether a log that ends so is at least as up to date as this one (dissertation 3.6.1)."""
         return (last_term, last_index) >= (self.log.last_term, self.log.last_index)
 
-    def promise(self, now_ns: int) -> None:
-        """Refuse votes for W from now: this node's clock may have run past a promise that it gave (L3, L4)."""
-        until_ns = now_ns + self.settings.election_timeout_ns
-        self.refuse_votes_until_ns = max(self.refuse_votes_until_ns, until_ns)
+    def promise_anew(self, now_ns: int) -> None:
+        """Refuse votes for W from now, whatever the clock read before: it jumped (L4), or this life is new (L3).
+
+        No promise that was given lasts longer than that from now.
+        """
+        self.refuse_votes_until_ns = now_ns + self.settings.election_timeout_ns
+        self.heard_ns = NEVER_NS
+        self.reset_election_deadline(now_ns)
+
+    def _begin(self, now_ns: int) -> None:
+        """Set the first deadlines of this life."""
+        self.reset_election_deadline(now_ns)
+        if self.configuration.all_voters() == (self.settings.node,):
+            # Nobody else can lead: no promise can have been given, and none is worth waiting for.
+            self.election_deadline_ns = now_ns
+        elif self.settings.refuse_votes_after_boot:
+            # L3: the life before this one may have promised a leader not to vote.
+            self.promise_anew(now_ns)
 
     # The log --------------------------------------------------------------------------------------
 
@@ -163,10 +167,15 @@ class State:
         self.log.truncate(index)
         kept = Index(index - 1)
         self._entries = [entry for entry in self._entries if entry.index < index]
-        if index <= self._submitted_index:
-            # What the disk was never handed is not truncated there.
-            self._truncate_from = index
-            self._submitted_index = kept
+        if index <= self._handed_index:
+            # Of what the disk was never given it has nothing to discard.
+            self._truncate_from, self._handed_index = index, kept
+        # Nor will it ever hold what an earlier leader's append was to be acknowledged for.
+        self._messages_after = [
+            (peer, message)
+            for peer, message in self._messages_after
+            if not (isinstance(message, AppendResponse) and message.match_index >= index)
+        ]
         if self._truncated_event is None or index < self._truncated_event:
             self._truncated_event = index
         # Safety: what is on its way to the disk no longer vouches for indexes that will hold other entries.
@@ -277,10 +286,9 @@ class State:
         if needs_hard_state or self._entries:
             hard_state = self._hard_state = HardState(self.term, self.vote, self.commit_index)
         mark = LogMark(self.term, self.log.last_index)
+        self._handed_index = mark.last_index
         self._outstanding.append(Outstanding(mark, self._hard_state))
         task = PersistTask(hard_state, self._truncate_from, tuple(self._entries), self._messages_after, mark)
-        if self._entries:
-            self._submitted_index = self._entries[-1].index
         self._truncate_from = None
         self._entries = []
         self._messages_after = []

@@ -47,8 +47,8 @@ class Disk:
         if task.hard_state is not None:
             self.hard_state = task.hard_state
         if task.truncate_from is not None:
-            # The real log refuses to truncate what it was never handed.
-            assert self.compacted_index < task.truncate_from <= self.last_index + 1, (task, self.last_index)
+            # Only what the disk has seen is truncated there.
+            assert self.compacted_index < task.truncate_from <= self.last_index, (task.truncate_from, self.last_index)
             del self.entries[task.truncate_from - self.compacted_index - 1 :]
         for entry in task.entries:
             assert entry.index == self.last_index + 1, (entry.index, self.last_index)

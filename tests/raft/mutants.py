@@ -36,7 +36,7 @@ class Mutant(NamedTuple):
     test: str
     """A directed test that catches it, as module:function."""
     seeds: int = 0
-    """Random worlds that are enough to catch it, from seed 0; 0: only the directed test does."""
+    """Random worlds, from seed 0, that it took to catch it when last measured; 0: no 2,000 do."""
 
 
 M = Mutant
@@ -77,8 +77,8 @@ MUTANTS = (
     M(
         "no vote refusal after boot (L3)",
         "state",
-        "if settings.refuse_votes_after_boot and not is_alone:",
-        "if settings.refuse_votes_after_boot and now_ns < 0:",
+        "elif self.settings.refuse_votes_after_boot:",
+        "elif now_ns < 0:",
         "test_lease:test_l3_restarted_follower_refuses_votes_for_w",
         100,
     ),
@@ -93,7 +93,7 @@ MUTANTS = (
     M(
         "a lease kept by a clock that slept (L4)",
         "core",
-        "self._leader.suspect_clock()",
+        "self._leader.on_clock_suspect(now_ns)",
         "pass",
         "test_lease:test_l4_leaders_clock_that_jumped_costs_the_lease_until_a_fresh_round",
         20,
@@ -101,7 +101,7 @@ MUTANTS = (
     M(
         "no new promise by a clock that jumped (L4)",
         "core",
-        "self._state.promise(now_ns)",
+        "self._state.promise_anew(now_ns)",
         "pass",
         "test_lease:test_l4_followers_clock_that_jumped_makes_it_promise_anew",
         20,
@@ -287,9 +287,9 @@ MUTANTS = (
     ),
     M(
         "ReadIndex before the no-op",
-        "leader",
-        "may_start=self._has_committed_own()",
-        "may_start=True",
+        "reads",
+        " or state.commit_index < self._term_start_index:",
+        ":",
         "test_reads:test_6_4_new_leader_waits_for_its_no_op",
         40,
     ),

@@ -254,12 +254,33 @@ def test_l4_leaders_clock_that_jumped_costs_the_lease_until_a_fresh_round() -> N
     node = leader()
     node.core.on_clock_suspect(node.now_ns)
     assert not node.lease_valid
-    node.beat_of(N2, sent_ns=node.now_ns, read_round=0)
-    node.beat_of(N3, sent_ns=node.now_ns - 1, read_round=0)
+    node.beat_of(N2, sent_ns=node.now_ns)
+    node.beat_of(N3, sent_ns=node.now_ns + 1)
     assert not node.lease_valid
-    node.tick(HEARTBEAT_MS)
-    node.beat_of(N2, sent_ns=node.now_ns, read_round=node.sent_of(AppendEntries)[-1].read_round)
+    node.tick()
+    assert {message.read_round for message in node.sent_of(AppendEntries)} == {1}
+    node.beat_of(N2, sent_ns=node.now_ns, read_round=1)
     assert node.lease_valid
+
+
+def test_l4_clock_set_back_stops_neither_heartbeats_nor_check_quorum() -> None:
+    node = leader()
+    node.now_ms -= 6000
+    node.core.on_clock_suspect(node.now_ns)
+    node.tick()
+    assert len(node.sent_of(AppendEntries)) == 2
+    for _ in range(15):
+        node.tick(HEARTBEAT_MS)
+    assert not node.is_leader
+
+
+def test_l4_clock_set_back_does_not_keep_a_follower_from_electing() -> None:
+    node = Lone()
+    node.append_from(N2, 1)
+    node.now_ms -= 6000
+    node.core.on_clock_suspect(node.now_ns)
+    node.tick(2 * W_MS)
+    assert node.role is Role.PRE_CANDIDATE
 
 
 def test_l4_followers_clock_that_jumped_makes_it_promise_anew() -> None:
@@ -334,7 +355,7 @@ def test_l8_stalled_leader_sends_no_entries_that_would_keep_its_followers_from_e
     node.propose()
     node.core.on_disk_stalled(True, node.now_ns)
     node.sent.clear()
-    assert node.propose().reason.value == "disk_stalled"
+    assert node.propose().reason.value == "disk"
     node.ack_of(N2, 1, sent_ns=node.now_ns)
     node.beat_of(N3, sent_ns=node.now_ns)
     node.core.on_unreachable(N3, node.now_ns)

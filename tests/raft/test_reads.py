@@ -97,6 +97,21 @@ def test_6_4_new_leader_waits_for_its_no_op() -> None:
     assert node.reads == [(7, 1)]
 
 
+def test_6_4_round_of_a_suspected_clock_begins_no_reads_before_the_no_op() -> None:
+    """Random world 64: the round that renews the lease was taken for one that reads may follow."""
+    node = Lone(leases_enabled=False).elect(with_own=False)
+    node.read(7)
+    node.core.on_clock_suspect(node.now_ns)
+    node.tick()
+    node.beat_of(N2, read_round=1)
+    node.beat_of(N3, read_round=2)
+    assert node.reads == []
+    node.persist()
+    node.ack_of(N2, 1, read_round=1)
+    node.beat_of(N2, read_round=2)
+    assert node.reads == [(7, 1)]
+
+
 def test_6_4_round_needs_a_quorum_of_five() -> None:
     node = leader(voters=(N1, N2, N3, N4, N5))
     node.read(7)

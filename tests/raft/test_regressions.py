@@ -30,7 +30,14 @@ def test_link_that_breaks_during_a_probe_does_not_throw_the_probe_back() -> None
 
 def test_entries_that_were_never_handed_to_the_disk_are_not_truncated_there() -> None:
     """Appends of two leaders in one turn made a task that truncated what the log on disk had never seen."""
-    node = two_leaders_in_one_turn()
+    node = Lone()
+    node.append_from(N2, 1, entries(1, 1, 1))
+    node.persist()
+    core = node.core
+    first, second = entries(3, 1, 1), entries(4, 2)
+    core.step(N2, append(1, 2, 1, first), node.now_ns)
+    core.step(N3, append(2, 3, 1, second), node.now_ns)
+    node.take()
     (pending,) = node.disk.pending
     assert pending.task.truncate_from is None
     node.persist()
@@ -38,15 +45,7 @@ def test_entries_that_were_never_handed_to_the_disk_are_not_truncated_there() ->
 
 
 def test_acknowledgement_of_entries_that_never_reach_the_disk_never_leaves() -> None:
-    """The older of two leaders must not count this node for entries that the newer one replaced in the same turn."""
-    node = two_leaders_in_one_turn()
-    node.persist()
-    acknowledged = [(peer, m.match_index) for peer, m in node.sent if isinstance(m, AppendResponse) and m.success]
-    assert acknowledged == [(N3, 4)]
-
-
-def two_leaders_in_one_turn() -> Lone:
-    """Return a node with entries 1-2 on disk that took 3-4 of term 1 and another 4 of term 2 before its next Ready."""
+    """Both appends of the test above came in one turn: the older leader must not count this node for its entries."""
     node = Lone()
     node.append_from(N2, 1, entries(1, 1, 1))
     node.persist()
@@ -54,23 +53,20 @@ def two_leaders_in_one_turn() -> Lone:
     node.core.step(N2, append(1, 2, 1, entries(3, 1, 1)), node.now_ns)
     node.core.step(N3, append(2, 3, 1, entries(4, 2)), node.now_ns)
     node.take()
-    return node
-
-
-def append(term: int, prev_index: int, prev_term: int, new: tuple[object, ...]) -> AppendEntries:
-    return AppendEntries(term, prev_index, prev_term, 0, new, 1, 0, 9)  # type: ignore[arg-type]
+    node.persist()
+    acknowledged = [(peer, m.match_index) for peer, m in node.sent if isinstance(m, AppendResponse) and m.success]
+    assert acknowledged == [(N3, 4)]
 
 
 def test_l4_answer_to_a_round_sent_before_the_clock_was_set_back_renews_no_lease() -> None:
     node = Lone().elect()
     node.persist()
     node.ack_of(N2, 1)
-    before_ns = node.now_ns
+    before_ns, before_round = node.now_ns, 0
     node.now_ms -= 3000
     node.core.on_clock_suspect(node.now_ns)
-    node.beat_of(N2, sent_ns=before_ns, read_round=0)
+    node.beat_of(N2, sent_ns=before_ns, read_round=before_round)
     assert not node.lease_valid
-    node.now_ms += 3000
     node.tick(HEARTBEAT_MS)
     node.beat_of(N2, sent_ns=node.now_ns, read_round=node.sent_of(AppendEntries)[-1].read_round)
     assert node.lease_valid
@@ -83,3 +79,7 @@ def test_single_voter_leads_again_at_once_after_a_restart() -> None:
     node.tick()
     node.persist()
     assert node.is_leader
+
+
+def append(term: int, prev_index: int, prev_term: int, new: tuple[object, ...]) -> AppendEntries:
+    return AppendEntries(term, prev_index, prev_term, 0, new, 1, 0, 9)  # type: ignore[arg-type]
