@@ -130,7 +130,10 @@ def _chunks(items: Items) -> list[Items]:
 
 
 def _chunk_key(idempotency: Idempotency | None, position: int) -> Idempotency | None:
-    """Return the key of one chunk: derived, so that a retry of the whole repeats no part of it."""
-    if idempotency is None:
-        return None
+    """Return the key of one chunk: derived, so that a retry of the whole repeats no part of it.
+
+    The first has the caller's own key: what became of it can be looked up, and its use for something else is seen.
+    """
+    if idempotency is None or position == 0:
+        return idempotency
     return idempotency._replace(key=f"{idempotency.key}#{position}")

@@ -257,6 +257,10 @@ async def test_bulk_under_a_key_is_done_once_in_every_chunk() -> None:
         first, second = await send("n1"), await send("n2")
         assert [outcome.revision for outcome in first] == [outcome.revision for outcome in second]
         assert all(outcome.replayed for outcome in second)
+        record = await world.database("n3").request_outcome(world.request(), DB, "bulk")
+        assert record.outcome.is_ok
+        with pytest.raises(KeyReused):
+            await put(world, "n1", "x", 1, key="bulk", print_of=b"y")
 
 
 async def test_atomic_bulk_is_all_or_nothing() -> None:
