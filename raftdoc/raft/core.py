@@ -150,8 +150,12 @@ class Raft:
         self._state.is_disk_stalled = stalled
 
     def on_disk_full(self, full: bool, now_ns: int) -> None:
-        """Refuse proposals and entries, hand leadership over with the next tick, do not campaign, still vote."""
+        """Refuse proposals and entries, hand leadership over once with the next tick, still vote.
+
+        A full node leads where nobody else can: it serves reads until there is space.
+        """
         self._state.is_disk_full = full
+        self._state.has_handed_over = False
 
     def on_clock_suspect(self, now_ns: int) -> None:
         """L4: a leader has no lease until a quorum has acknowledged a round sent from now on.

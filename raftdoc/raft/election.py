@@ -59,7 +59,7 @@ class Election:
         order is good for this one campaign, in the term after that leader's; the next begins with a pre-vote.
         """
         state = self._state
-        if self._may_stand():
+        if self._may_stand() and not state.is_disk_full:
             self._campaign_for_real(now_ns, forced=True)
         state.reset_election_deadline(now_ns)
 
@@ -72,7 +72,7 @@ class Election:
 
     def _may_stand(self) -> bool:
         state = self._state
-        is_healthy = not (state.has_failed or state.is_disk_full or state.is_disk_stalled)
+        is_healthy = not (state.has_failed or state.is_disk_stalled)
         return is_healthy and state.role is not Role.LEADER and state.configuration.is_voter(state.settings.node)
 
     def _begin(self, role: Role) -> None:

@@ -28,9 +28,10 @@ class Follower:
         state.reset_election_deadline(now_ns)
         if not message.entries:
             self._heartbeat(sender, message)
-        elif not state.is_disk_full:
+        elif not state.is_disk_full or _is_empty(message.entries):
             self._take(sender, message)
-        # A full disk takes no entries, and says nothing: an answer would ask for the next probe at once.
+        # A full disk takes nothing but no-ops, so that there can be a leader to read from. It says nothing to other
+        # entries: an answer would ask for the next probe at once.
 
     def _heartbeat(self, sender: NodeId, message: AppendEntries) -> None:
         """Acknowledge the leader; its commit counts up to the index that it shows to be the same here."""
@@ -45,6 +46,8 @@ class Follower:
     def _take(self, sender: NodeId, message: AppendEntries) -> None:
         state = self._state
         prev_index, prev_term, entries = message.prev_index, message.prev_term, message.entries
+        if entries[0].index != prev_index + 1 or entries[-1].index != prev_index + len(entries):
+            return  # not what a leader sends
         if prev_index < state.commit_index:
             # What is committed here is the same in every leader's log: skip it, compacted or not.
             entries = tuple(entry for entry in entries if entry.index > state.commit_index)
@@ -116,3 +119,7 @@ class Follower:
             read_round=message.read_round,
             boot_id=message.boot_id,
         )
+
+
+def _is_empty(entries: tuple[Entry, ...]) -> bool:
+    return not any(entry.payload for entry in entries)

@@ -63,8 +63,10 @@ class Leader:
         state = self._state
         if self.transfer.target is not None:
             return Rejection(RejectReason.TRANSFERRING, self.transfer.target)
-        if state.is_disk_full or state.is_disk_stalled:
+        if state.is_disk_full:
             return Rejection(RejectReason.DISK, None)
+        if state.is_disk_stalled:
+            return Rejection(RejectReason.DISK_STALLED, None)
         budget = state.settings.uncommitted_bytes_max
         if self._uncommitted_bytes and self._uncommitted_bytes + len(payload) > budget:
             return Rejection(RejectReason.OVER_BUDGET, state.settings.node)
@@ -85,7 +87,8 @@ class Leader:
     def tick(self, now_ns: int) -> None:
         if now_ns >= self._quorum_deadline_ns and not self._check_quorum(now_ns):
             return
-        if self._state.is_disk_full:
+        if self._state.is_disk_full and not self._state.has_handed_over:
+            self._state.has_handed_over = True
             self.transfer.begin(None, now_ns)
         if now_ns >= self._next_heartbeat_ns:
             self._next_heartbeat_ns = now_ns + self._state.settings.heartbeat_interval_ns

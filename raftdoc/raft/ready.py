@@ -22,6 +22,8 @@ class RejectReason(Enum):
     TRANSFERRING = "transferring"
     OVER_BUDGET = "over_budget"
     DISK = "disk"
+    """It is full."""
+    DISK_STALLED = "disk_stalled"
     NO_TARGET = "no_target"
     """Nobody, or not the one who was asked for, can take leadership over."""
 

@@ -10,7 +10,7 @@ from collections import deque
 
 from raftdoc.ids import Index, NodeId, Term
 from raftdoc.raft.log import EntryReader, LogView
-from raftdoc.raft.messages import AppendResponse, Entry, HardState, Message
+from raftdoc.raft.messages import Entry, HardState, Message
 from raftdoc.raft.ready import LogMark, PersistTask, Ready, Role, RoleChange
 from raftdoc.raft.settings import Configuration, RaftSettings, Random, Restored
 
@@ -53,6 +53,7 @@ class State:
         "election_deadline_ns",
         "emitted_index",
         "has_failed",
+        "has_handed_over",
         "heard_ns",
         "is_disk_full",
         "is_disk_stalled",
@@ -91,6 +92,8 @@ class State:
         self.refuse_votes_until_ns = now_ns
         self.election_deadline_ns = 0
         self.is_disk_full = False
+        self.has_handed_over = False
+        """Leadership was handed over once since the disk is full: not again, others may be no better off."""
         self.is_disk_stalled = False
         self.has_failed = False
         self._outstanding: deque[Outstanding] = deque()
@@ -113,6 +116,9 @@ class State:
         assert term >= self.term, (term, self.term)
         if term > self.term:
             self.term, self.vote = term, None
+            # Safety: what waits to be said of an older term may be untrue of the disk when it leaves, if a leader of
+            # the new term replaces entries that were not handed out yet. The network may lose messages anyway.
+            self._messages_after.clear()
         elif self.role is Role.FOLLOWER and self.leader == leader:
             return
         self.role, self.leader = Role.FOLLOWER, leader
@@ -170,12 +176,6 @@ class State:
         if index <= self._handed_index:
             # Of what the disk was never given it has nothing to discard.
             self._truncate_from, self._handed_index = index, kept
-        # Nor will it ever hold what an earlier leader's append was to be acknowledged for.
-        self._messages_after = [
-            (peer, message)
-            for peer, message in self._messages_after
-            if not (isinstance(message, AppendResponse) and message.match_index >= index)
-        ]
         if self._truncated_event is None or index < self._truncated_event:
             self._truncated_event = index
         # Safety: what is on its way to the disk no longer vouches for indexes that will hold other entries.

@@ -1,4 +1,4 @@
-"""A full disk: no proposals, no entries, no campaign; leadership goes elsewhere; votes are still given."""
+"""A full disk: no proposals, no entries; leadership goes elsewhere where it can; votes are still given."""
 
 from __future__ import annotations
 
@@ -65,10 +65,27 @@ def test_full_follower_still_answers_heartbeats_and_votes() -> None:
     assert [response.granted for response in node.sent_of(VoteResponse)] == [True]
 
 
-def test_full_node_does_not_campaign() -> None:
+def test_full_follower_takes_no_ops_so_that_there_can_be_a_leader_to_read_from() -> None:
     node = full(Lone())
-    node.tick(5 * W_MS)
+    node.append_from(N2, 1, (entries(1, 1)[0]._replace(payload=b""),))
+    node.persist()
+    assert [response.match_index for response in node.sent_of(AppendResponse)] == [1]
+
+
+def test_full_node_leads_where_nobody_else_can_and_hands_over_only_once() -> None:
+    node = full(Lone())
+    node.elect()
+    assert node.is_leader
+    node.ack_of(N2, 1)
+    node.tick(HEARTBEAT_MS)
+    assert len(node.sent_of(TimeoutNow)) == 1
+    node.tick(W_MS)
     assert node.role is Role.FOLLOWER
+    node.elect()
+    node.ack_of(N2, 2)
+    node.tick(HEARTBEAT_MS)
+    assert node.sent_of(TimeoutNow) == []
+    assert node.propose().reason is RejectReason.DISK
 
 
 def test_node_recovers_by_itself_when_space_returns() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from raftdoc.ids import BootId, Term
-from raftdoc.raft import Role
+from raftdoc.raft import RejectReason, Role
 from raftdoc.raft.messages import AppendEntries, TimeoutNow, VoteRequest, VoteResponse
 
 from .lone import HEARTBEAT_MS, MS, N1, N2, N3, N4, N5, W_MS, Lone, entries
@@ -355,7 +355,7 @@ def test_l8_stalled_leader_sends_no_entries_that_would_keep_its_followers_from_e
     node.propose()
     node.core.on_disk_stalled(True, node.now_ns)
     node.sent.clear()
-    assert node.propose().reason.value == "disk"
+    assert node.propose().reason is RejectReason.DISK_STALLED
     node.ack_of(N2, 1, sent_ns=node.now_ns)
     node.beat_of(N3, sent_ns=node.now_ns)
     node.core.on_unreachable(N3, node.now_ns)

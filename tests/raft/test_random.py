@@ -9,7 +9,7 @@ import pytest
 from .world import World
 
 SEEDS = 160
-GROUPS = 4
+GROUPS = 2
 
 RARE = ("elections", "crashes", "truncations", "transfers", "compactions", "stalls", "reads_by_lease", "reads_by_index")
 

@@ -7,83 +7,19 @@ the last command: a read may never return less than what was acknowledged or rea
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable
 from heapq import heappop, heappush
 from random import Random
 from typing import Any
 
 from raftdoc.ids import BootId, GroupId, Index, NodeId
-from raftdoc.raft import Configuration, Raft, RaftSettings, Rejection, Role
+from raftdoc.raft import Configuration, RaftSettings, Rejection, Role
 from raftdoc.raft.invariants import Invariants, require
-from raftdoc.raft.messages import Entry, EntryKind, Message
+from raftdoc.raft.messages import EntryKind, Message
 
-from .disk import Disk
+from .member import Member
 from .plan import MS, Plan, draw
-
-
-class Member:
-    """One node: its core, its disk, its clock, and the state machine (which is no more than an index)."""
-
-    def __init__(self, world: World, node: NodeId, settings: Callable[[BootId], RaftSettings]) -> None:
-        self.world = world
-        self.node = node
-        self.disk = Disk()
-        self.rate = 1.0
-        self.offset_ns = world.random.randrange(1, 10_000) * MS
-        self.is_up = False
-        self.boot = 0
-        self.paused_until_ns = 0
-        self.frozen_ns: int | None = None
-        self.context = 0
-        self.applied_index = Index(0)
-        self.durable_applied_index = Index(0)
-        self.value = 0
-        self.to_apply: deque[Entry] = deque()
-        self.proposed: dict[int, int] = {}
-        self.reads: dict[int, int] = {}
-        """context -> the least value that its answer may have."""
-        self.confirmed: list[tuple[Index, int]] = []
-        self.is_stalled = False
-        self.is_full = False
-        self.is_pumping = False
-        self.is_flushing = False
-        self.persist_slow_until_ns = 0
-        self._settings = settings
-        self.core: Raft
-
-    @property
-    def is_awake(self) -> bool:
-        """False while the machine sleeps with its clock: nobody is there to rely on a lease."""
-        return self.is_up and self.frozen_ns is None
-
-    def clock(self) -> int:
-        if self.frozen_ns is not None:
-            return self.frozen_ns
-        return self.offset_ns + int(self.world.now_ns * self.rate)
-
-    def start(self) -> None:
-        self.boot += 1
-        self.is_up = True
-        self.context = 0
-        self.frozen_ns = None
-        self.paused_until_ns = 0
-        self.applied_index = self.durable_applied_index
-        self.value = self.world.value_at(self.applied_index)
-        settings = self._settings(BootId(self.boot))
-        restored = self.disk.restored(self.world.configuration, self.applied_index)
-        self.core = Raft(settings, restored, self.disk, Random(self.world.random.getrandbits(32)), self.clock())
-
-    def stop(self, kept_count: int) -> None:
-        """Crash: what is not durable is gone, but for the first kept_count persist tasks."""
-        self.is_up = False
-        self.disk.crash(kept_count)
-        self.to_apply.clear()
-        self.proposed.clear()
-        self.reads.clear()
-        self.confirmed.clear()
-        self.is_stalled = self.is_full = self.is_pumping = self.is_flushing = False
-        self.persist_slow_until_ns = 0
 
 
 class World:
