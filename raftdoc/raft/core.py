@@ -269,23 +269,22 @@ class Raft:
         state = self._state
         if message.boot_id != state.settings.boot_id:
             return  # the answer to an earlier life of this node
-        is_pre_vote = isinstance(message, VoteResponse) and message.pre and message.granted
-        if message.term > state.term and not is_pre_vote:
+        if message.term > state.term and not _is_pre_vote(message):
             state.become_follower(message.term, None)
             return
         leader = self._leader
         match message:
-            case VoteResponse():
-                self._election.on_response(sender, message, now_ns)
-            case ReadIndexResponse():
-                if message.term == state.term:
-                    self._follower_reads.on_response(message)
             case AppendResponse():
                 if leader is not None and message.term == state.term:
                     leader.on_append_response(sender, message, now_ns)
             case HeartbeatResponse():
                 if leader is not None and message.term == state.term:
                     leader.on_heartbeat_response(sender, message, now_ns)
+            case VoteResponse():
+                self._election.on_response(sender, message, now_ns)
+            case ReadIndexResponse():
+                if message.term == state.term:
+                    self._follower_reads.on_response(message)
             case _:
                 assert_never(message)
 
@@ -315,3 +314,8 @@ class Raft:
         if self._leader is not None:
             self._leader.close()
             self._leader = None
+
+
+def _is_pre_vote(message: Response) -> bool:
+    """Return whether it grants a pre-vote: its term is the one that was asked about, and nobody's yet."""
+    return isinstance(message, VoteResponse) and message.pre and message.granted

@@ -323,7 +323,7 @@ class World:
         member = self.random.choice(list(self.members.values()))
         prefers_leader = self.random.random() < (0.9 if name.startswith("transfer") else 0.6)
         target = self.random.choice(leaders) if leaders and prefers_leader else member
-        if target.is_up:
+        if target.is_up and (self.now_ns >= target.paused_until_ns or name.startswith("crash")):
             getattr(self, f"_fault_{name}")(target)
 
     def _fault_isolate_leader(self, member: Member) -> None:
@@ -345,7 +345,7 @@ class World:
         for one in self.members.values():
             if not one.is_up or one in {leader, deaf}:
                 continue
-            if is_jump:
+            if is_jump and self.now_ns >= one.paused_until_ns:
                 self._fault_jump_clock(one)
             else:
                 self._crash(one, self.random.randrange(5, 40) * MS)
