@@ -16,9 +16,16 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import orjson
 from multidict import CIMultiDictProxy
 
+from raftdoc.api.openapi import describe_api
+from tests.api.contract import Contract
+from tests.api.wire import Answer
+
 READY_TIMEOUT_S = 30.0
+CONTRACT = Contract(json.loads(orjson.dumps(describe_api())))
+"""Every exchange with a real node is held against the description that it gives of itself."""
 
 
 def free_port() -> int:
@@ -160,6 +167,8 @@ class Cluster:
         all_headers = {"Content-Type": "application/json", **(headers or {})} if data is not None else headers
         async with self.session.request(method, node.url + path, data=data, headers=all_headers) as answer:
             text = await answer.read()
+            heard = Answer(answer.status, [(name.decode(), value.decode()) for name, value in answer.raw_headers], text)
+            CONTRACT.check(method, path, data, dict(all_headers or {}), heard)
             return answer.status, json.loads(text) if text else None, answer.headers
 
     async def create_database(self, name: str) -> None:
