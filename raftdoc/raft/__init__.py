@@ -3,7 +3,8 @@
 The caller's duties:
 
 1. One core per group and node. `now_ns` comes from a clock that is read after what happened happened: a frame
-   was received, a round is about to be sent. It only rises.
+   was received, a round is about to be sent. It rises; where it jumps, either way, call `on_clock_suspect` before
+   anything else is handed in.
 2. After any number of calls, take `ready()` if `has_ready()`, and do all that it says.
 3. `messages` may leave at once. `persist` is made durable as one atomic record, tasks in the order they were handed
    out; then call `on_persisted(mark)` and let `messages_after` leave, not before (P1-P3). If that fails, call
@@ -12,7 +13,7 @@ The caller's duties:
    ahead of what it says it holds (P8).
 5. A read of `reads` may be answered when the state machine has applied its index. A lease read may be answered when
    `lease_valid` is true with a clock read *after* the read, and all that is committed is applied.
-6. `tick` at least twice per heartbeat interval.
+6. `tick` at least twice per heartbeat interval. Tell when the disk stalls for W / 2, when it fills, when it has space.
 7. The state is never copied: `compact` only what is durably applied, and what every member has.
 
     core.step(sender, message, now_ns)              # and tick, propose, read, on_persisted, on_applied ...
