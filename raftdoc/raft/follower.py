@@ -94,8 +94,13 @@ class Follower:
         state.send_known(sender, response)
 
     def refuse_old_term(self, sender: NodeId, message: AppendEntries) -> None:
-        """Tell a leader of an older term that it is none any more; this also frees a candidate stuck above it."""
-        self._state.send_known(sender, self._response(message, success=False))
+        """Tell a leader of an older term that it is none any more; this also frees a candidate stuck above it.
+
+        Safety: the answer says the present term, and the sender may lead that one, too. So it echoes nothing of the
+        old message: neither its time nor its round acknowledge anything in this term.
+        """
+        blank = message._replace(prev_index=NO_INDEX, sent_ns=0, read_round=0)
+        self._state.send_known(sender, self._response(blank, success=False))
 
     def _response(
         self,

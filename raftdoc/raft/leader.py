@@ -150,6 +150,7 @@ class Leader:
         self._quorum_deadline_ns = now_ns + self._state.settings.election_timeout_ns
         for progress in self._progress.values():
             progress.heard_ns = progress.moved_ns = now_ns
+            progress.since_ns = 0
 
     def on_persisted(self, now_ns: int) -> None:
         """Count the own log, now durable up to durable_index (P2)."""

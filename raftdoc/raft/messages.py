@@ -85,7 +85,8 @@ class AppendResponse(NamedTuple):
     """Success: `match_index` is durable here and equal to the leader's log.
 
     Refusal: `conflict_index` is the last index at which the logs may agree, `conflict_term` this log's term there:
-    both sides skip whole terms (dissertation 3.5, last part). 0 and 0 where the sender's term was old.
+    both sides skip whole terms (dissertation 3.5, last part). To a message of an older term all is 0 but `term`: the
+    sender may lead this term too, and must not take it for an answer to what it sends now.
     """
 
     term: Term

@@ -29,6 +29,7 @@ class Progress:
         "match_index",
         "moved_ns",
         "next_index",
+        "since_ns",
         "state",
     )
 
@@ -48,6 +49,9 @@ class Progress:
         """When anything of this term last came from the peer: check-quorum."""
         self.moved_ns = now_ns
         """When a probe was sent, an append was last acknowledged, or the first of those on the way was sent."""
+
+        self.since_ns = 0
+        """REPLICATE: when this stream of appends began; answers to an earlier one say nothing of it."""
 
     def sent(self, last_index: Index, byte_count: int, now_ns: int) -> None:
         """Note an append that left."""
@@ -70,6 +74,7 @@ class Progress:
         if self.state is ProgressState.PROBE and index >= self.next_index - 1:
             self.state = ProgressState.REPLICATE
             self.is_paused = False
+            self.since_ns = now_ns
         if index <= self.match_index:
             return False
         self.match_index = index

@@ -68,9 +68,11 @@ class Replication:
         Below the follower's hint its terms are no more than conflict_term, so that where this log has higher ones the
         two cannot agree either.
         """
+        if not message.prev_index:
+            return False  # of an older term: it says no more than the term
         if progress.state is ProgressState.REPLICATE:
-            if message.prev_index <= progress.match_index:
-                return False  # an old refusal
+            if message.prev_index <= progress.match_index or message.sent_ns < progress.since_ns:
+                return False  # of something that was acknowledged meanwhile, or of an earlier stream
         elif message.prev_index != progress.next_index - 1:
             return False  # not of the probe that is out
         hint = min(message.conflict_index, Index(message.prev_index - 1))

@@ -223,8 +223,8 @@ class Lone:
         )
         self.step(peer, response)
 
-    def refusal_of(self, peer: NodeId, prev: int, conflict: tuple[int, int]) -> None:
-        """Have a peer refuse an append after prev; conflict is (index, term)."""
+    def refusal_of(self, peer: NodeId, prev: int, conflict: tuple[int, int], *, age_ms: int = 0) -> None:
+        """Have a peer refuse an append after prev, sent age_ms ago; conflict is (index, term)."""
         response = AppendResponse(
             self.core.term,
             False,
@@ -233,7 +233,7 @@ class Lone:
             Term(conflict[1]),
             Index(conflict[0]),
             Index(conflict[0]),
-            0,
+            (self.now_ms - age_ms) * MS,
             0,
             BootId(self.boot_id),
         )

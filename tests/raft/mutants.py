@@ -310,6 +310,13 @@ MUTANTS = (
         100,
     ),
     M(
+        "a refusal of an older term that echoes its round",
+        "follower",
+        "message._replace(prev_index=NO_INDEX, sent_ns=0, read_round=0)",
+        "message",
+        "test_regressions:test_refusal_of_an_older_term_confirms_no_round_and_no_lease_of_the_present_one",
+    ),
+    M(
         "a stale reply of an earlier life accepted",
         "core",
         "if message.boot_id != state.settings.boot_id:",

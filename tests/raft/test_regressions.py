@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from raftdoc.raft.messages import AppendEntries, AppendResponse
+from raftdoc.ids import BootId, Index, Term
+from raftdoc.raft.messages import AppendEntries, AppendResponse, HardState
 
 from .lone import HEARTBEAT_MS, N1, N2, N3, Lone, entries
 
@@ -70,6 +71,27 @@ def test_l4_answer_to_a_round_sent_before_the_clock_was_set_back_renews_no_lease
     node.tick(HEARTBEAT_MS)
     node.beat_of(N2, sent_ns=node.now_ns, read_round=node.sent_of(AppendEntries)[-1].read_round)
     assert node.lease_valid
+
+
+def test_refusal_of_an_older_term_confirms_no_round_and_no_lease_of_the_present_one() -> None:
+    """Random world 7652: n1 led terms 1 and 2; the refusal of a late append of term 1 bore term 2 and round 11."""
+    follower = Lone(hard_state=HardState(Term(2)))
+    late = AppendEntries(Term(1), Index(4), Term(1), Index(4), (), 123, 11, BootId(7))
+    follower.step(N2, late)
+    (refusal,) = follower.sent_of(AppendResponse)
+    assert (refusal.term, refusal.success) == (2, False)
+    assert (refusal.prev_index, refusal.sent_ns, refusal.read_round) == (0, 0, 0)
+
+
+def test_refusal_of_an_older_term_does_not_move_a_probe() -> None:
+    """With a compacted log a probe that was thrown back to the beginning could only wait for a snapshot."""
+    node = Lone().elect(with_own=False)
+    node.sent.clear()
+    node.refusal_of(N2, 0, (0, 0))
+    assert node.sent == []
+    node.ack_of(N2, 1)
+    node.propose()
+    assert [len(message.entries) for message in node.sent_to(N2) if isinstance(message, AppendEntries)] == [1]
 
 
 def test_single_voter_leads_again_at_once_after_a_restart() -> None:

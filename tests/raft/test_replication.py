@@ -361,6 +361,23 @@ def test_old_refusal_is_ignored() -> None:
     assert appends(node, N2) == []
 
 
+def test_refusals_of_an_earlier_stream_do_not_start_another() -> None:
+    """After one lost append all that followed are refused; each refusal would send the whole rest again."""
+    node = Lone().elect()
+    for _ in range(3):
+        node.propose()
+    node.now_ms += 10
+    node.refusal_of(N2, 2, (1, 1), age_ms=10)
+    node.ack_of(N2, 4)
+    for _ in range(2):
+        node.propose()
+    node.sent.clear()
+    node.refusal_of(N2, 5, (1, 1), age_ms=10)
+    assert appends(node, N2) == []
+    node.refusal_of(N2, 5, (4, 1))
+    assert appends(node, N2) == [(4, 2)]
+
+
 def test_acknowledgement_from_before_a_reset_counts_and_does_not_send_twice() -> None:
     node = Lone().elect()
     for _ in range(3):
