@@ -7,6 +7,7 @@
     │   ├── InvalidId · InvalidName     400
     │   ├── UnknownOption               400  query parameter or member that nothing reads
     │   ├── InvalidCursor               400
+    │   ├── InvalidQuery                400  filter, update, pipeline, ...; carries the dialect's number
     │   ├── KeyAhead                    400  an idempotency key with a time in the future
     │   ├── TooLarge                    413  carries the limit
     │   │   └── HeadersTooLarge         431  request line or header fields
@@ -99,6 +100,20 @@ class UnknownOption(InvalidRequest):
 class InvalidCursor(InvalidRequest):
     code = "invalid_cursor"
     title = "The cursor was not made by this query of this cluster"
+
+
+class InvalidQuery(InvalidRequest):
+    """A fault in a filter, projection, update, pipeline or expression, or a value that an operator cannot take.
+
+    `pointer` is where it stands in the request; `mongo_code` is the number that the dialect gives this fault.
+    """
+
+    code = "invalid_query"
+    title = "The query is not valid"
+
+    def __init__(self, detail: str, *, pointer: str, mongo_code: int) -> None:
+        super().__init__(detail, pointer=pointer)
+        self.mongo_code = mongo_code
 
 
 class KeyAhead(InvalidRequest):

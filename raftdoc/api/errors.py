@@ -97,6 +97,8 @@ def _data(error: RaftdocError) -> dict[str, Any]:
         return {"leader": error.leader}
     if isinstance(error, errors.Compacted):
         return {"first": error.first}
+    if isinstance(error, errors.InvalidQuery):
+        return {"mongo_code": error.mongo_code}
     return {}
 
 
