@@ -76,12 +76,13 @@ def _problem_members() -> Schema:
         "limit": COUNT | {"description": "The limit that the request is over."},
         "leader": NODE_OR_NULL,
         "first": COUNT | {"description": "The oldest that is kept."},
+        "mongo_code": COUNT | {"description": "The dialect's number of a fault in a query."},
         "node": NODE | {"description": "The node that answered."},
         "request_id": TEXT,
     }
 
 
-_EXTRAS: Final = ("errors", "limit", "leader", "first")
+_EXTRAS: Final = ("errors", "limit", "leader", "first", "mongo_code")
 
 SCHEMAS: Final[dict[str, Schema]] = {
     "Problem": _object(_problem_members(), optional=_EXTRAS, description="RFC 9457 problem details."),

@@ -23,6 +23,7 @@ EXPECTED = {
     "invalid_name": 400,
     "unknown_option": 400,
     "invalid_cursor": 400,
+    "invalid_query": 400,
     "key_ahead": 400,
     "too_large": 413,
     "headers_too_large": 431,
@@ -53,6 +54,7 @@ EXAMPLES = [
     errors.MalformedJson("line 1, column 2"),
     errors.UnknownOption("there is no option 'x'", pointer="/x"),
     errors.TooLarge("the body", limit=7),
+    errors.InvalidQuery("unknown operator '$x'", pointer="/filter/a/$x", mongo_code=2),
     errors.InvalidLine(3, errors.MalformedJson("line 1, column 2", pointer="/a")),
     errors.MethodNotAllowed("PATCH", ("GET", "HEAD")),
     errors.NotFound("document", "42"),
@@ -98,6 +100,7 @@ def test_data_of_an_error_are_members() -> None:
     }
     assert problems["too_large"]["limit"] == 7
     assert problems["compacted"]["first"] == 9
+    assert problems["invalid_query"]["mongo_code"] == 2
     assert problems["unknown_option"]["errors"] == [{"pointer": "/x", "detail": "there is no option 'x'"}]
     assert problems["invalid_line"]["errors"] == [
         {"line": 3, "code": "malformed_json", "detail": "line 1, column 2", "pointer": "/a"}
