@@ -94,8 +94,8 @@ class CatalogBackend(Protocol):
 
     def create_database(
         self, request: Request, name: str, options: dict[str, object], /
-    ) -> Awaitable[tuple[bool, DatabaseInfo]]:
-        """Return (whether it was created now, what it is), once it accepts writes.
+    ) -> Awaitable[tuple[Outcome, DatabaseInfo]]:
+        """Return (what became of the write, what the database is), once it accepts writes.
 
         Raises:
             Conflict: it exists with other options.
@@ -110,7 +110,7 @@ class CatalogBackend(Protocol):
 
     def create_collection(
         self, request: Request, database: str, name: str, options: dict[str, object], /
-    ) -> Awaitable[tuple[bool, CollectionInfo]]: ...
+    ) -> Awaitable[tuple[Outcome, CollectionInfo]]: ...
 
     def drop_collection(self, request: Request, database: str, name: str, /) -> Awaitable[Outcome]: ...
 

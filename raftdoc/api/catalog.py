@@ -31,8 +31,8 @@ class Catalog:
 
     async def create_database(self, call: Call) -> Response:
         name = checked_name(call.parameters[0])
-        is_new, info = await self._backend.create_database(call.request, name, parse_object(call.body))
-        return _put(call, _database(info), is_new=is_new)
+        outcome, info = await self._backend.create_database(call.request, name, parse_object(call.body))
+        return self._made(call, _database(info), outcome)
 
     async def get_database(self, call: Call) -> Response:
         info = await self._backend.database_info(call.request, checked_name(call.parameters[0]))
@@ -50,8 +50,8 @@ class Catalog:
 
     async def create_collection(self, call: Call) -> Response:
         database, name = map(checked_name, call.parameters)
-        is_new, info = await self._backend.create_collection(call.request, database, name, parse_object(call.body))
-        return _put(call, _collection(info), is_new=is_new)
+        outcome, info = await self._backend.create_collection(call.request, database, name, parse_object(call.body))
+        return self._made(call, _collection(info), outcome)
 
     async def get_collection(self, call: Call) -> Response:
         database, name = map(checked_name, call.parameters)
@@ -73,6 +73,12 @@ class Catalog:
         key = _key(call.parameters[-1])
         return json_response(_record(await self._backend.request_outcome(call.request, database, key)))
 
+    def _made(self, call: Call, shown: dict[str, Any], outcome: Outcome) -> Response:
+        fields = replay_fields(call, outcome, self._retention_ms)
+        if outcome.created:
+            return json_response(shown, 201, f"Location: {call.path}\r\n{fields}")
+        return json_response(shown, fields=fields)
+
     def _gone(self, call: Call, outcome: Outcome) -> Response:
         return Response(204, replay_fields(call, outcome, self._retention_ms), b"")
 
@@ -81,12 +87,6 @@ def _key(text: str) -> str:
     if not text.isascii():
         raise InvalidRequest("an idempotency key has ASCII characters only")
     return check_idempotency_key(text.encode())
-
-
-def _put(call: Call, shown: dict[str, Any], *, is_new: bool) -> Response:
-    if is_new:
-        return json_response(shown, 201, f"Location: {call.path}\r\n")
-    return json_response(shown)
 
 
 def _database(info: DatabaseInfo) -> dict[str, Any]:

@@ -20,8 +20,8 @@ class Catalog:
         self._directory = directory
         self._router = router
 
-    async def create(self, request: Request, name: str, options: dict[str, object]) -> tuple[bool, DatabaseInfo]:
-        """Create a database and wait until it accepts writes; (False, ...) when it was there with the same options.
+    async def create(self, request: Request, name: str, options: dict[str, object]) -> tuple[Outcome, DatabaseInfo]:
+        """Create a database and wait until it accepts writes; not `created` when it was there with the same options.
 
         Raises:
             UnknownOption: `options` has a member; there are none so far.
@@ -43,7 +43,7 @@ class Catalog:
         record = self._record(name)
         await self._router.hosted(record.group, request.deadline_ns)
         await self._router.read_barrier(record.group, request.deadline_ns)
-        return outcome.created, _info(record)
+        return outcome, _info(record)
 
     async def drop(self, request: Request, name: str) -> Outcome:
         """Close a database to every write, then forget it."""

@@ -72,12 +72,12 @@ class Database:
 
     async def create_collection(
         self, request: Request, database: str, name: str, options: dict[str, object]
-    ) -> tuple[bool, CollectionInfo]:
+    ) -> tuple[Outcome, CollectionInfo]:
         refuse_options(options)
         command = commands.create_collection(name, options, idempotency=request.idempotency)
         outcome = await self._writes.write(request, database, command, collection=name)
         request.min_index = request.indexes
-        return outcome.created, await self._reads.collection(request, database, name)
+        return outcome, await self._reads.collection(request, database, name)
 
     async def drop_collection(self, request: Request, database: str, name: str) -> Outcome:
         command = commands.drop_collection(name, idempotency=request.idempotency)
@@ -93,7 +93,7 @@ class Database:
 
     async def create_database(
         self, request: Request, name: str, options: dict[str, object]
-    ) -> tuple[bool, DatabaseInfo]:
+    ) -> tuple[Outcome, DatabaseInfo]:
         return await self._catalog.create(request, name, options)
 
     async def drop_database(self, request: Request, name: str) -> Outcome:

@@ -188,7 +188,7 @@ class FakeBackend:
 
     async def create_database(
         self, request: Request, name: str, options: dict[str, object]
-    ) -> tuple[bool, DatabaseInfo]:
+    ) -> tuple[Outcome, DatabaseInfo]:
         _check_options(options)
 
         def apply(index: Index) -> Outcome:
@@ -201,7 +201,7 @@ class FakeBackend:
             return Outcome("ok", created=present is None)
 
         outcome = await self._write(request, None, apply)
-        return outcome.created, self.written[name].info
+        return outcome, self.written[name].info
 
     async def drop_database(self, request: Request, name: str) -> Outcome:
         def apply(index: Index) -> Outcome:
@@ -221,7 +221,7 @@ class FakeBackend:
 
     async def create_collection(
         self, request: Request, database: str, name: str, options: dict[str, object]
-    ) -> tuple[bool, CollectionInfo]:
+    ) -> tuple[Outcome, CollectionInfo]:
         _check_options(options)
 
         def apply(index: Index) -> Outcome:
@@ -233,7 +233,7 @@ class FakeBackend:
             return Outcome("ok", created=present is None)
 
         outcome = await self._write(request, database, apply)
-        return outcome.created, await self.collection_info(request, database, name)
+        return outcome, await self.collection_info(request, database, name)
 
     async def drop_collection(self, request: Request, database: str, name: str) -> Outcome:
         def apply(index: Index) -> Outcome:

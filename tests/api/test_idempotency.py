@@ -20,6 +20,7 @@ WRITES: list[tuple[str, str, Any]] = [
     ("POST", DOCS, {"no": "id"}),
     ("DELETE", f"{DOCS}/old", None),
     ("PUT", "/v1/dbs/shop/collections/new", {}),
+    ("PUT", "/v1/dbs/new", {}),
     ("DELETE", "/v1/dbs/shop/collections/orders", None),
 ]
 
@@ -37,6 +38,9 @@ async def test_the_second_answer_is_the_first(
     assert second.all("ETag") == first.all("ETag")
     assert second.all("Location") == first.all("Location")
     assert backend.index == written
+    assert "Idempotency-Replayed" not in first
+    assert second["Idempotency-Replayed"] == "true"
+    assert second["Idempotency-Expires"] == first["Idempotency-Expires"]
 
 
 async def test_a_replay_says_so_and_until_when(shop: Api) -> None:

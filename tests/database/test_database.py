@@ -296,7 +296,7 @@ async def test_creating_a_database_twice_is_no_error_and_options_are_not_ignored
     async with World() as world:
         created, info = await world.database("n1").create_database(world.request(), DB, {})
         again, same = await world.database("n2").create_database(world.request(), DB, {})
-        assert (created, again) == (True, False)
+        assert (created.created, again.created) == (True, False)
         assert info == same
         with pytest.raises(UnknownOption):
             await world.database("n3").create_database(world.request(), "other", {"shards": 3})
