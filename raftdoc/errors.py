@@ -4,6 +4,7 @@
     ├── InvalidRequest                  400  the caller's fault; nothing was done
     │   ├── MalformedJson               400  names line and column, or the offending value
     │   ├── InvalidDocument             422  JSON, but no document: root, depth, reserved names
+    │   │   └── NotIndexable            422  an index of the collection cannot take it; carries which
     │   ├── InvalidId · InvalidName     400
     │   ├── UnknownOption               400  query parameter or member that nothing reads
     │   ├── InvalidCursor               400
@@ -19,6 +20,7 @@
     │   └── UnsupportedExpectation      417
     ├── NotFound                        404  database, collection, document, request, group
     ├── Conflict                        409  document, database options
+    │   └── DuplicateKey                409  _id, or a unique index; carries which, and the key
     ├── PreconditionFailed              412  If-Match, If-None-Match
     ├── KeyReused · KeyExpired          422  idempotency keys
     ├── LimitReached                    409  a documented bound of the catalog
@@ -80,6 +82,18 @@ class MalformedJson(InvalidRequest):
 class InvalidDocument(InvalidRequest):
     code = "invalid_document"
     title = "The body is JSON but not a document"
+
+
+class NotIndexable(InvalidDocument):
+    """The document cannot be in `index`: a key over its limit, too many entries, or arrays in parallel."""
+
+    code = "not_indexable"
+    title = "An index of the collection cannot take the document"
+
+    def __init__(self, detail: str, *, index: str = "", mongo_code: int = 0) -> None:
+        super().__init__(detail)
+        self.index = index
+        self.mongo_code = mongo_code
 
 
 class InvalidId(InvalidRequest):
@@ -186,7 +200,9 @@ class NotFound(RaftdocError):
     title = "Not found"
 
     def __init__(
-        self, what: Literal["database", "collection", "document", "request", "group", "path"], name: str
+        self,
+        what: Literal["database", "collection", "document", "index", "operation", "request", "group", "path"],
+        name: str,
     ) -> None:
         super().__init__(f"there is no {what} {name!r}")
         self.what = what
@@ -203,8 +219,16 @@ class Conflict(RaftdocError):
 
 
 class DuplicateKey(Conflict):
+    """`index` is the unique index, None for the _id; `key` is JSON: the indexed values by path."""
+
     code = "duplicate_key"
     title = "A document with this key exists"
+    mongo_code: ClassVar[int] = 11000
+
+    def __init__(self, detail: str, *, index: str | None = None, key: str | None = None) -> None:
+        super().__init__(detail)
+        self.index = index
+        self.key = key
 
 
 class LimitReached(Conflict):

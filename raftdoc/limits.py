@@ -45,6 +45,15 @@ ATOMIC_BATCH_BYTES_MAX: Final = 8 * MIB
 DATABASES_MAX: Final = 256
 COLLECTIONS_MAX: Final = 10_000
 
+# Indexes ----------------------------------------------------------------------------------------
+INDEXES_MAX: Final = 64
+"""Of one collection."""
+INDEX_FIELDS_MAX: Final = 32
+INDEX_KEY_BYTES_MAX: Final = 2 * KIB
+INDEX_ENTRIES_PER_DOCUMENT_MAX: Final = 1000
+"""In one index: the entries of a document change in one go, together with it."""
+TTL_S_MAX: Final = (1 << 31) - 1
+
 # Exactly once -----------------------------------------------------------------------------------
 IDEMPOTENCY_KEY_BYTES_MAX: Final = 128
 IDEMPOTENCY_RETENTION_MS: Final = 24 * 3600 * 1000

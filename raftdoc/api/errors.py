@@ -99,6 +99,11 @@ def _data(error: RaftdocError) -> dict[str, Any]:
         return {"first": error.first}
     if isinstance(error, errors.InvalidQuery):
         return {"mongo_code": error.mongo_code}
+    if isinstance(error, errors.NotIndexable):
+        return {"mongo_code": error.mongo_code, "index": error.index}
+    if isinstance(error, errors.DuplicateKey):
+        key = {} if error.key is None else {"key": error.key}
+        return {"mongo_code": error.mongo_code, "index": error.index} | key
     return {}
 
 

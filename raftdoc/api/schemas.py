@@ -40,7 +40,8 @@ TAG: Final[Schema] = TEXT | {
     "pattern": '^"[0-9a-f]+"$',
 }
 NOT_FOUND_CODES: Final = tuple(
-    f"{what}_not_found" for what in ("database", "collection", "document", "request", "group", "path")
+    f"{what}_not_found"
+    for what in ("database", "collection", "document", "index", "operation", "request", "group", "path")
 )
 
 
@@ -77,12 +78,14 @@ def _problem_members() -> Schema:
         "leader": NODE_OR_NULL,
         "first": COUNT | {"description": "The oldest that is kept."},
         "mongo_code": COUNT | {"description": "The dialect's number of a fault in a query."},
+        "index": {"type": ["string", "null"], "description": "The index that refused; null: the order of the ids."},
+        "key": TEXT | {"description": "The indexed values by path, as JSON."},
         "node": NODE | {"description": "The node that answered."},
         "request_id": TEXT,
     }
 
 
-_EXTRAS: Final = ("errors", "limit", "leader", "first", "mongo_code")
+_EXTRAS: Final = ("errors", "limit", "leader", "first", "mongo_code", "index", "key")
 
 SCHEMAS: Final[dict[str, Schema]] = {
     "Problem": _object(_problem_members(), optional=_EXTRAS, description="RFC 9457 problem details."),

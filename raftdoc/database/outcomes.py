@@ -7,8 +7,8 @@ from typing import Final, Literal
 from raftdoc.errors import CATALOGUE, Conflict, NotFound, RaftdocError, StateCorrupt
 from raftdoc.statemachine.outcome import Outcome
 
-What = Literal["database", "collection", "document", "request", "group"]
-WHAT: Final[tuple[What, ...]] = ("database", "collection", "document", "request", "group")
+What = Literal["database", "collection", "document", "index", "operation", "request", "group"]
+WHAT: Final[tuple[What, ...]] = ("database", "collection", "document", "index", "operation", "request", "group")
 
 
 def result_of(outcome: Outcome, names: dict[str, str]) -> Outcome:

@@ -19,6 +19,7 @@ EXPECTED = {
     "malformed_http": 400,
     "invalid_line": 400,
     "invalid_document": 422,
+    "not_indexable": 422,
     "invalid_id": 400,
     "invalid_name": 400,
     "unknown_option": 400,
@@ -55,6 +56,8 @@ EXAMPLES = [
     errors.UnknownOption("there is no option 'x'", pointer="/x"),
     errors.TooLarge("the body", limit=7),
     errors.InvalidQuery("unknown operator '$x'", pointer="/filter/a/$x", mongo_code=2),
+    errors.NotIndexable("index a: arrays in parallel", index="a", mongo_code=171),
+    errors.DuplicateKey("a document with this key exists", index="a", key='{"a":1}'),
     errors.InvalidLine(3, errors.MalformedJson("line 1, column 2", pointer="/a")),
     errors.MethodNotAllowed("PATCH", ("GET", "HEAD")),
     errors.NotFound("document", "42"),
@@ -74,7 +77,8 @@ def test_every_code_has_the_status_that_is_documented() -> None:
     assert {code: status_of(cls) for code, cls in shown.items()} == EXPECTED
     assert {code: status_of_code(code) for code in shown} == EXPECTED
     assert set(codes()) == set(EXPECTED) | {
-        f"{what}_not_found" for what in ("database", "collection", "document", "request", "group", "path")
+        f"{what}_not_found"
+        for what in ("database", "collection", "document", "index", "operation", "request", "group", "path")
     }
 
 

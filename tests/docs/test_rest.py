@@ -11,7 +11,7 @@ from raftdoc.errors import CATALOGUE, Fatal, RaftdocError
 from .manual import manual
 
 REST = "docs/rest.md"
-MISSING_THINGS = ("database", "collection", "document", "request", "path")
+MISSING_THINGS = ("database", "collection", "document", "index", "operation", "request", "path")
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.id)
