@@ -22,6 +22,7 @@ from yarl import URL
 from raftdoc.api.dispatcher import Dispatcher
 from raftdoc.api.exchange import Call
 from raftdoc.api.heads import Heads
+from raftdoc.api.outbox import Outbox
 from raftdoc.errors import HeadersTooLarge, MalformedHttp, OverBudget, RaftdocError
 from raftdoc.limits import HTTP_HEADER_BYTES_MAX, HTTP_PATH_BYTES_MAX, HTTP_PIPELINE_MAX
 
@@ -39,6 +40,7 @@ class Host(Protocol):
 
     dispatcher: Dispatcher
     heads: Heads
+    outbox: Outbox
     is_closing: bool
     linger_s: float
 
@@ -77,6 +79,8 @@ class Connection(asyncio.Protocol):
         self._is_payload_full = False
         self._is_queue_full = False
         self._drained: asyncio.Future[None] | None = None
+        self._held = b""
+        """Answers that are written at the end of this turn of the loop."""
         self._idle_checks = 0
         """How often the server looked since the last sign of life: a whole header, or an answer that was taken."""
         self._unsent_bytes = 0
@@ -134,6 +138,7 @@ class Connection(asyncio.Protocol):
         """Keep the other direction open for a client that sends no more but waits for its answers."""
         self._is_deaf = self._has_eof = True
         self._break_payload("the client ended in the middle of a body")
+        self.flush()
         return self.is_busy and not self._is_over
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -229,8 +234,7 @@ class Connection(asyncio.Protocol):
     # What the dispatcher calls ----------------------------------------------------------------------
 
     def respond(self, call: Call, status: int, fields: str, body: bytes) -> None:
-        transport = self._transport
-        if transport is None:
+        if self._transport is None:
             return
         message = call.message
         is_last = self._is_last(call)
@@ -242,8 +246,19 @@ class Connection(asyncio.Protocol):
             fields += f"Content-Length: {len(body)}\r\n"
         if message.method == "HEAD":
             body = b""
-        transport.write(f"{self._host.heads.of(status)}{fields}\r\n".encode() + body)
+        self._held += f"{self._host.heads.of(status)}{fields}\r\n".encode() + body
+        if is_last or self._waiting:
+            # What a client that sends ahead does not read shows only when it is written.
+            self.flush()
+        else:
+            self._host.outbox.add(self)
         self._answered(is_last)
+
+    def flush(self) -> None:
+        """Write the answers that are held back."""
+        if self._transport is not None and self._held:
+            held, self._held = self._held, b""
+            self._transport.write(held)
 
     async def stream(self, call: Call, status: int, fields: str, pieces: AsyncIterator[bytes]) -> None:
         """Send the answer piece by piece, no faster than the client reads. Ends early when the client is gone."""
@@ -251,6 +266,7 @@ class Connection(asyncio.Protocol):
         is_last = self._is_last(call) or not is_chunked
         fields += "Transfer-Encoding: chunked\r\n" if is_chunked else ""
         fields += "Connection: close\r\n" if is_last else ""
+        self.flush()
         head = f"{self._host.heads.of(status)}{fields}\r\n".encode()
         if call.message.method != "HEAD":
             async for piece in pieces:
@@ -268,6 +284,7 @@ class Connection(asyncio.Protocol):
             self._answered(is_last)
 
     def write_continue(self) -> None:
+        self.flush()
         if self._transport is not None:
             self._transport.write(CONTINUE)
 
@@ -297,6 +314,7 @@ class Connection(asyncio.Protocol):
     def close(self) -> None:
         """End the connection if nothing is being answered on it; otherwise it ends with that answer."""
         if not self.is_busy and self._transport is not None:
+            self.flush()
             self._transport.close()
 
     def check_idle(self, checks_max: int) -> None:

@@ -22,6 +22,7 @@ from raftdoc.api.heads import Heads
 from raftdoc.api.http_metrics import HttpMetrics
 from raftdoc.api.listing import Listing
 from raftdoc.api.openapi import describe_api
+from raftdoc.api.outbox import Outbox
 from raftdoc.api.settings import HttpSettings
 from raftdoc.telemetry.metrics import Registry
 
@@ -52,6 +53,7 @@ class HttpServer:
             id_prefix=secrets.token_hex(4),
         )
         self.heads = Heads(backend.node)
+        self.outbox = Outbox(asyncio.get_running_loop())
         self.linger_s = settings.linger_s_max
         self.is_closing = False
         self._connections: set[Connection] = set()
