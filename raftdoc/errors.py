@@ -9,6 +9,8 @@
     │   ├── UnknownOption               400  query parameter or member that nothing reads
     │   ├── InvalidCursor               400
     │   ├── InvalidQuery                400  filter, update, pipeline, ...; carries the dialect's number
+    │   │   └── UpdateRefused           422  the document that is there does not take the update
+    │   ├── InvalidPatch                400  no JSON Patch, no JSON Merge Patch
     │   ├── KeyAhead                    400  an idempotency key with a time in the future
     │   ├── TooLarge                    413  carries the limit
     │   │   └── HeadersTooLarge         431  request line or header fields
@@ -20,6 +22,7 @@
     │   └── UnsupportedExpectation      417
     ├── NotFound                        404  database, collection, document, request, group
     ├── Conflict                        409  document, database options
+    │   ├── PatchConflict               409  a JSON Patch whose test fails or whose place is missing
     │   └── DuplicateKey                409  _id, or a unique index; carries which, and the key
     ├── PreconditionFailed              412  If-Match, If-None-Match
     ├── KeyReused · KeyExpired          422  idempotency keys
@@ -130,6 +133,18 @@ class InvalidQuery(InvalidRequest):
         self.mongo_code = mongo_code
 
 
+class UpdateRefused(InvalidQuery):
+    """The update is well formed but cannot be done to the document that is there: nothing was changed."""
+
+    code = "update_refused"
+    title = "The update cannot be done to this document"
+
+
+class InvalidPatch(InvalidRequest):
+    code = "invalid_patch"
+    title = "The body is no patch"
+
+
 class KeyAhead(InvalidRequest):
     code = "key_ahead"
     title = "The time in the idempotency key is too far ahead"
@@ -216,6 +231,11 @@ class NotFound(RaftdocError):
 class Conflict(RaftdocError):
     code = "conflict"
     title = "The state of the resource forbids this"
+
+
+class PatchConflict(Conflict):
+    code = "patch_conflict"
+    title = "The patch does not fit the document"
 
 
 class DuplicateKey(Conflict):

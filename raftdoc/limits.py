@@ -40,6 +40,8 @@ LIST_BYTES_MAX: Final = 16 * MIB
 BULK_BYTES_MAX: Final = 64 * MIB
 BULK_DOCUMENTS_MAX: Final = 100_000
 ATOMIC_BATCH_BYTES_MAX: Final = 8 * MIB
+PATCH_OPERATIONS_MAX: Final = 1000
+"""Of one JSON Patch: it is applied in one go."""
 
 # The catalog ------------------------------------------------------------------------------------
 DATABASES_MAX: Final = 256

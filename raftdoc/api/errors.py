@@ -15,6 +15,7 @@ STATUS: Final[dict[type[RaftdocError], int]] = {
     RaftdocError: 500,
     errors.InvalidRequest: 400,
     errors.InvalidDocument: 422,
+    errors.UpdateRefused: 422,
     errors.TooLarge: 413,
     errors.HeadersTooLarge: 431,
     errors.MethodNotAllowed: 405,
