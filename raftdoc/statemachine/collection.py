@@ -109,16 +109,22 @@ def load_descriptors(reader: Engine | EngineSnapshot, keys: GroupKeys) -> list[C
     Raises:
         StateCorrupt: a record that cannot be read.
     """
-    collections = []
-    for key, value in reader.scan(*keys.kind_range(KeyKind.COLLECTION)):
-        try:
-            name = keys.collection_name(key)
-            collection_id, created_ms, options = msgpack.unpackb(value)
-            prefix = keys.document_prefix(collection_id)
-        except (ValueError, TypeError, struct.error) as error:
-            raise StateCorrupt(f"group {keys.group}: the descriptor of collection {key!r}: {error}") from error
-        collections.append(Collection(name, collection_id, created_ms, options, prefix))
-    return collections
+    return [parse_descriptor(keys, key, value) for key, value in reader.scan(*keys.kind_range(KeyKind.COLLECTION))]
+
+
+def parse_descriptor(keys: GroupKeys, key: bytes, value: bytes) -> Collection:
+    """Return the collection of a COLLECTION record, without its totals.
+
+    Raises:
+        StateCorrupt: it cannot be read.
+    """
+    try:
+        name = keys.collection_name(key)
+        collection_id, created_ms, options = msgpack.unpackb(value)
+        prefix = keys.document_prefix(collection_id)
+    except (ValueError, TypeError, struct.error) as error:
+        raise StateCorrupt(f"group {keys.group}: the descriptor of collection {key!r}: {error}") from error
+    return Collection(name, collection_id, created_ms, options, prefix)
 
 
 def load_collections(engine: Engine, keys: GroupKeys) -> dict[str, Collection]:

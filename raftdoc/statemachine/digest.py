@@ -14,13 +14,11 @@ Documents of dropped collections are not part of it: nobody can read them, and t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-from raftdoc.statemachine.collection import DOCUMENT_HEADER, documents_digest, load_descriptors
+from raftdoc.statemachine.collection import DOCUMENT_HEADER, documents_digest, parse_descriptor
 from raftdoc.statemachine.database_slice import DROPPED_PREFIX
 from raftdoc.statemachine.staging import DIGEST_MASK, STATE_NAME, Progress, digest_of, encode_progress
 from raftdoc.storage.engine import Engine, EngineSnapshot
-from raftdoc.storage.keyspace import COLLECTION_ID_BYTES, HEAD_BYTES, GroupKeys, KeyKind, prefix_stop
+from raftdoc.storage.keyspace import COLLECTION_ID_BYTES, HEAD_BYTES, GroupKeys, KeyKind
 
 REQUESTS = "$requests"
 META = "$meta"
@@ -38,7 +36,10 @@ def machine_digest(progress: Progress, keys: GroupKeys, collections: dict[str, s
 
 def recompute_digest(engine: Engine | EngineSnapshot, keys: GroupKeys) -> dict[str, str]:
     """Return the digest of what is stored. Reads everything: in a thread, on a snapshot."""
-    return {**_documents(engine, keys), REQUESTS: _requests(engine, keys), META: _meta(engine, keys)}
+    digest = StoredDigest(keys)
+    for key, value in engine.scan(*keys.range()):
+        digest.add(key, value)
+    return digest.result()
 
 
 def differing(left: dict[str, str], right: dict[str, str]) -> list[str]:
@@ -46,45 +47,67 @@ def differing(left: dict[str, str], right: dict[str, str]) -> list[str]:
     return sorted(name for name in left.keys() | right.keys() if left.get(name) != right.get(name))
 
 
-def _documents(reader: Engine | EngineSnapshot, keys: GroupKeys) -> dict[str, str]:
-    names = {collection.id: collection.name for collection in load_descriptors(reader, keys)}
-    sums = dict.fromkeys(names, (0, 0, 0))
-    dropped = _dropped_ids(reader, keys)
-    for key, value in reader.scan(*keys.kind_range(KeyKind.DOCUMENT)):
+class StoredDigest:
+    """The digest of what is stored, pair by pair: of a state that is read, or that is being received.
+
+    `add` takes every pair of the incarnation in the order of the keys, so that collections come before their
+    documents. About 0.6 us a pair.
+    """
+
+    __slots__ = ("_documents", "_dropped", "_dropped_prefix", "_has_progress", "_keys", "_meta", "_names", "_requests")
+
+    def __init__(self, keys: GroupKeys) -> None:
+        self._keys = keys
+        self._dropped_prefix = keys.meta(DROPPED_PREFIX)
+        self._names: dict[int, str] = {}
+        self._dropped: set[int] = set()
+        self._documents: dict[int, tuple[int, int, int]] = {}
+        """Per collection id: sum of the shares, number and bytes."""
+        self._requests = (0, 0)
+        self._meta = 0
+        self._has_progress = False
+
+    def add(self, key: bytes, value: bytes) -> None:
+        """Take the next pair.
+
+        Raises:
+            StateCorrupt: a collection's descriptor that cannot be read.
+        """
+        kind = key[HEAD_BYTES - 1]
+        if kind == KeyKind.DOCUMENT:
+            self._add_document(key, value)
+        elif kind == KeyKind.META:
+            self._add_meta(key, value)
+        elif kind == KeyKind.COLLECTION:
+            collection = parse_descriptor(self._keys, key, value)
+            self._names[collection.id] = collection.name
+            self._meta += digest_of(key, value)
+        elif kind in (KeyKind.DEDUP, KeyKind.DEDUP_EXPIRY):
+            digest, count = self._requests
+            self._requests = digest + digest_of(key, value), count + (kind == KeyKind.DEDUP)
+
+    def result(self) -> dict[str, str]:
+        """Return the digest of all that was added."""
+        sums = {**dict.fromkeys(self._names, (0, 0, 0)), **self._documents}
+        documents = {self._names.get(id_, f"#{id_}"): documents_digest(*parts) for id_, parts in sums.items()}
+        meta = self._meta
+        if not self._has_progress:
+            meta += digest_of(self._keys.meta(STATE_NAME), encode_progress(Progress()))
+        return {**documents, REQUESTS: _with_count(*self._requests), META: f"{meta & DIGEST_MASK:032x}"}
+
+    def _add_document(self, key: bytes, value: bytes) -> None:
         collection_id = int.from_bytes(key[HEAD_BYTES : HEAD_BYTES + COLLECTION_ID_BYTES], "big")
-        if collection_id not in dropped:
-            digest, count, size = sums.get(collection_id, (0, 0, 0))
+        if collection_id not in self._dropped:
+            digest, count, size = self._documents.get(collection_id, (0, 0, 0))
             size += len(value) - DOCUMENT_HEADER.size
-            sums[collection_id] = (digest + digest_of(key, value), count + 1, size)
-    return {names.get(id_, f"#{id_}"): documents_digest(*parts) for id_, parts in sums.items()}
+            self._documents[collection_id] = (digest + digest_of(key, value)) & DIGEST_MASK, count + 1, size
 
-
-def _dropped_ids(reader: Engine | EngineSnapshot, keys: GroupKeys) -> set[int]:
-    prefix = keys.meta(DROPPED_PREFIX)
-    return {int(key[len(prefix) :]) for key, _ in reader.scan(prefix, prefix_stop(prefix))}
-
-
-def _requests(reader: Engine | EngineSnapshot, keys: GroupKeys) -> str:
-    digest, count = _sum(reader.scan(*keys.kind_range(KeyKind.DEDUP)))
-    order_digest, _ = _sum(reader.scan(*keys.kind_range(KeyKind.DEDUP_EXPIRY)))
-    return _with_count(digest + order_digest, count)
-
-
-def _meta(reader: Engine | EngineSnapshot, keys: GroupKeys) -> str:
-    digest, _ = _sum(reader.scan(*keys.kind_range(KeyKind.META)))
-    descriptors_digest, _ = _sum(reader.scan(*keys.kind_range(KeyKind.COLLECTION)))
-    if reader.get(keys.meta(STATE_NAME)) is None:
-        digest += digest_of(keys.meta(STATE_NAME), encode_progress(Progress()))
-    return f"{(digest + descriptors_digest) & DIGEST_MASK:032x}"
-
-
-def _sum(pairs: Iterator[tuple[bytes, bytes]]) -> tuple[int, int]:
-    """Return the sum of the shares, and the number of pairs."""
-    digest, count = 0, 0
-    for key, value in pairs:
-        digest += digest_of(key, value)
-        count += 1
-    return digest, count
+    def _add_meta(self, key: bytes, value: bytes) -> None:
+        self._meta += digest_of(key, value)
+        if key.startswith(self._dropped_prefix):
+            self._dropped.add(int(key[len(self._dropped_prefix) :]))
+        elif key == self._keys.meta(STATE_NAME):
+            self._has_progress = True
 
 
 def _with_count(digest: int, count: int) -> str:
