@@ -33,7 +33,7 @@ class Database:
         self._catalog = catalog
         self._status = status
         self._reads = Reads(node, directory, router)
-        self._writes = Writes(router, self._reads)
+        self._writes = Writes(directory, router, self._reads)
         self._bulk = Bulk(router, self._reads)
         self.get_document = self._reads.get
         self.put_document = self._writes.put

@@ -7,12 +7,14 @@ draining), and what is unknown only where an idempotency key makes that safe.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from random import Random
 
 from raftdoc.errors import DeadlineExceeded, Draining, NoLeader, NotFound, NotLeader, OutcomeUnknown, RaftdocError
 from raftdoc.ids import GroupId
 from raftdoc.limits import NS_PER_S
 from raftdoc.node.node import Node
+from raftdoc.node.proposals import Proposal, Waiter
 from raftdoc.node.replica import Replica
 from raftdoc.statemachine.outcome import Outcome
 
@@ -21,30 +23,121 @@ BACKOFF_S_MAX = 0.2
 RETRIED = (NotLeader, NoLeader, Draining)
 
 
+def is_repeatable(error: RaftdocError, *, has_key: bool) -> bool:
+    """Return whether a write that ran into this is sent again: it certainly did not happen, or its key protects it."""
+    return isinstance(error, RETRIED) or (has_key and isinstance(error, OutcomeUnknown))
+
+
+class FirstAttempt:
+    """A Waiter: hands the outcome on, or has the router try again."""
+
+    __slots__ = ("_accept", "_command", "_deadline_ns", "_group", "_has_key", "_router", "future")
+
+    def __init__(
+        self,
+        router: Router,
+        group: GroupId,
+        command: bytes,
+        deadline_ns: int,
+        has_key: bool,
+        accept: Callable[[Outcome], Outcome],
+        future: asyncio.Future[Outcome],
+    ) -> None:
+        self._router = router
+        self._group = group
+        self._command = command
+        self._deadline_ns = deadline_ns
+        self._has_key = has_key
+        self._accept = accept
+        self.future = future
+
+    def done(self) -> bool:
+        return self.future.done()
+
+    def set_result(self, result: Outcome, /) -> None:
+        try:
+            self.future.set_result(self._accept(result))
+        except RaftdocError as error:
+            self.future.set_exception(error)
+
+    def set_exception(self, exception: BaseException, /) -> None:
+        if isinstance(exception, RaftdocError) and is_repeatable(exception, has_key=self._has_key):
+            retry = asyncio.ensure_future(
+                self._router.write(
+                    self._group, self._command, self._deadline_ns, has_key=self._has_key, after=exception
+                )
+            )
+            retry.add_done_callback(self._retried)
+            # Who gives up on the future gives up on the retries.
+            self.future.add_done_callback(lambda _: retry.cancel())
+        else:
+            self.future.set_exception(exception)
+
+    def _retried(self, retry: asyncio.Future[Outcome]) -> None:
+        if self.future.done():
+            return
+        if retry.cancelled():
+            self.future.cancel()
+        elif (error := retry.exception()) is not None:
+            self.future.set_exception(error)
+        else:
+            self.set_result(retry.result())
+
+
 class Router:
     def __init__(self, node: Node, random: Random) -> None:
         self._node = node
         self._random = random
+        self._loop = asyncio.get_running_loop()
 
-    async def write(self, group: GroupId, command: bytes, deadline_ns: int, *, has_key: bool) -> Outcome:
-        """Return the outcome of a command, wherever the group's leader is.
+    def start(
+        self,
+        group: GroupId,
+        command: bytes,
+        deadline_ns: int,
+        *,
+        has_key: bool,
+        accept: Callable[[Outcome], Outcome],
+    ) -> asyncio.Future[Outcome]:
+        """Begin a write as `write` does it; the future has what `accept` returns of its outcome, or raises.
+
+        Nearly always the first attempt is the last: it is answered by the turn, without a task.
+        """
+        first = FirstAttempt(self, group, command, deadline_ns, has_key, accept, self._loop.create_future())
+        try:
+            self._attempt(group, command, deadline_ns, first)
+        except RaftdocError as error:
+            first.set_exception(error)
+        return first.future
+
+    async def write(
+        self,
+        group: GroupId,
+        command: bytes,
+        deadline_ns: int,
+        *,
+        has_key: bool,
+        after: RaftdocError | None = None,
+    ) -> Outcome:
+        """Return the outcome of a command, wherever the group's leader is. `after` is what a first attempt met.
 
         Raises:
             DeadlineExceeded: its `outcome` says whether the command may still take effect.
             OutcomeUnknown: it was sent and lost sight of, and has no idempotency key.
         """
-        attempt, is_unknown = 0, False
+        attempt, is_unknown, last = 0, isinstance(after, OutcomeUnknown), after
         while True:
+            if last is not None:
+                await self._back_off(attempt, deadline_ns, last, is_unknown=is_unknown)
+                attempt += 1
             try:
-                return await self._attempt(group, command, deadline_ns)
-            except RETRIED as error:
-                last: RaftdocError = error
-            except OutcomeUnknown as error:
-                if not has_key:
+                waiter: asyncio.Future[Outcome] = self._loop.create_future()
+                self._attempt(group, command, deadline_ns, waiter)
+                return await waiter
+            except RaftdocError as error:
+                if not is_repeatable(error, has_key=has_key):
                     raise
-                last, is_unknown = error, True
-            await self._back_off(attempt, deadline_ns, last, is_unknown=is_unknown)
-            attempt += 1
+                last, is_unknown = error, is_unknown or isinstance(error, OutcomeUnknown)
 
     async def read_barrier(self, group: GroupId, deadline_ns: int) -> Replica:
         """Return this node's replica once its state may answer a linearizable read that arrived before the call."""
@@ -79,14 +172,16 @@ class Router:
             raise NotFound("group", str(group))
         return replica
 
-    def _attempt(self, group: GroupId, command: bytes, deadline_ns: int) -> asyncio.Future[Outcome]:
+    def _attempt(self, group: GroupId, command: bytes, deadline_ns: int, waiter: Waiter) -> None:
         replica = self.local(group)
+        proposal = Proposal(command, waiter, deadline_ns)
         if replica.is_leader:
-            return self._node.propose(replica, command, deadline_ns)
+            self._node.propose(replica, proposal)
+            return
         leader = replica.core.leader
         if leader is None:
             raise NoLeader(f"group {group} has no leader now", retry_after_ms=500)
-        return self._node.forward(leader, group, command, deadline_ns)
+        self._node.forward(leader, group, proposal)
 
     async def _back_off(self, attempt: int, deadline_ns: int, last: RaftdocError, *, is_unknown: bool) -> None:
         """Wait a little, longer each time, with full jitter.

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable
+from functools import partial
+from typing import TypeAlias
+
+from raftdoc.cluster.directory import Directory
 from raftdoc.database.outcomes import result_of
 from raftdoc.database.reads import Reads
 from raftdoc.database.requests import Request
@@ -12,13 +18,17 @@ from raftdoc.node.replica import Replica
 from raftdoc.statemachine import commands
 from raftdoc.statemachine.outcome import Outcome
 
+Names: TypeAlias = tuple[str, str, DocumentId]
+"""Of the database, the collection and the document that a write is about, as far as it has them."""
+
 
 class Writes:
-    def __init__(self, router: Router, reads: Reads) -> None:
+    def __init__(self, directory: Directory, router: Router, reads: Reads) -> None:
+        self._directory = directory
         self._router = router
         self._reads = reads
 
-    async def put(
+    def put(
         self,
         request: Request,
         database: str,
@@ -28,7 +38,7 @@ class Writes:
         *,
         if_match: int | None,
         if_none_match: bool,
-    ) -> Outcome:
+    ) -> Awaitable[Outcome]:
         """Create or replace a document (normal form, `_id` first)."""
         command = commands.put(
             collection,
@@ -38,38 +48,56 @@ class Writes:
             if_none_match=if_none_match,
             idempotency=request.idempotency,
         )
-        return await self.write(request, database, command, collection=collection, document=id)
+        return self.write(request, database, command, collection=collection, document=id)
 
-    async def create(
+    def create(
         self, request: Request, database: str, collection: str, id: DocumentId, document: bytes
-    ) -> Outcome:
+    ) -> Awaitable[Outcome]:
         """Create a document; an id that exists is a DuplicateKey."""
         command = commands.create(collection, id, document, idempotency=request.idempotency)
-        return await self.write(request, database, command, collection=collection, document=id)
+        return self.write(request, database, command, collection=collection, document=id)
 
-    async def delete(
+    def delete(
         self, request: Request, database: str, collection: str, id: DocumentId, *, if_match: int | None
-    ) -> Outcome:
+    ) -> Awaitable[Outcome]:
         command = commands.delete(collection, id, if_match=if_match, idempotency=request.idempotency)
-        return await self.write(request, database, command, collection=collection, document=id)
+        return self.write(request, database, command, collection=collection, document=id)
 
-    async def write(
+    def write(
         self, request: Request, database: str, command: bytes, *, collection: str = "", document: DocumentId = ""
-    ) -> Outcome:
-        """Send one command to the database's group and return its outcome, which is ok."""
-        replica = await self._reads.find(database, request.deadline_ns)
-        outcome = await self._router.write(
-            replica.group, command, request.deadline_ns, has_key=request.idempotency is not None
-        )
-        self._note(request, replica, outcome)
-        if outcome.is_ok:
-            return outcome
-        names = {"database": database, "collection": collection, "document": str(document)}
-        return result_of(outcome, names)
+    ) -> Awaitable[Outcome]:
+        """Send one command to the database's group; the awaitable has its outcome, which is ok."""
+        names = (database, collection, document)
+        replica = self._directory.replica(database)
+        if replica is None:
+            return self._write_later(request, command, names)
+        return self._send(request, replica, command, names)
 
-    def _note(self, request: Request, replica: Replica, outcome: Outcome) -> None:
-        """Fill in the token: it names an index at which this write is certainly applied."""
-        request.group = replica.group
-        request.leader = replica.core.leader
-        index = Index(max(outcome.revision >> 20, replica.machine.applied_index))
-        request.indexes = ((replica.group, index),)
+    async def _write_later(self, request: Request, command: bytes, names: Names) -> Outcome:
+        replica = await self._reads.find(names[0], request.deadline_ns)
+        return await self._send(request, replica, command, names)
+
+    def _send(self, request: Request, replica: Replica, command: bytes, names: Names) -> asyncio.Future[Outcome]:
+        return self._router.start(
+            replica.group,
+            command,
+            request.deadline_ns,
+            has_key=request.idempotency is not None,
+            accept=partial(_accept, request, replica, names),
+        )
+
+
+def _accept(request: Request, replica: Replica, names: Names, outcome: Outcome) -> Outcome:
+    """Fill in what the answer says of the state: the token names an index at which this write is certainly applied.
+
+    Raises:
+        RaftdocError: the outcome is not ok.
+    """
+    request.group = replica.group
+    request.leader = replica.core.leader
+    index = Index(max(outcome.revision >> 20, replica.machine.applied_index))
+    request.indexes = ((replica.group, index),)
+    if outcome.is_ok:
+        return outcome
+    database, collection, document = names
+    return result_of(outcome, {"database": database, "collection": collection, "document": str(document)})

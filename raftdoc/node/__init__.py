@@ -8,7 +8,7 @@ What the host of a Node owes:
 4. `on_fatal` does not come back to serving: a replica in an unknown state must not go on.
 
     node = Node(...); node.start(LogWriter(...)); node.add_replica(replica, record)
-    outcome = await node.propose(replica, command, deadline_ns)
+    node.propose(replica, Proposal(command, waiter, deadline_ns)); outcome = await waiter
     await node.read_barrier(replica, deadline_ns)            # then read replica.machine at once, without awaiting
 
 It does not route, retry, parse, or know what a database is.

@@ -39,7 +39,6 @@ from raftdoc.node.staleness import Staleness
 from raftdoc.raft import LogMark, Ready
 from raftdoc.raft.messages import Message
 from raftdoc.statemachine.commands import is_known
-from raftdoc.statemachine.outcome import Outcome
 from raftdoc.storage.log.log import LogRecord, SharedLog, log_record
 from raftdoc.transport.transport import Transport
 from raftdoc.wire.messages import Forward, Forwarded, MatchedEverywhere, Ping, Pong, StateDigest
@@ -147,20 +146,18 @@ class Node:
 
     # What the database asks -----------------------------------------------------------------------
 
-    def propose(self, replica: Replica, command: bytes, deadline_ns: int) -> asyncio.Future[Outcome]:
-        """Queue a command on the leader's replica; the future has its Outcome once it is applied here.
+    def propose(self, replica: Replica, proposal: Proposal) -> None:
+        """Queue a command on the leader's replica; its waiter has the Outcome once it is applied here.
 
         Raises:
             NotLeader, OverBudget, Draining, DiskFull: nothing was proposed.
         """
         admit(replica, is_draining=self.is_draining)
-        future: asyncio.Future[Outcome] = self._loop.create_future()
-        replica.proposals.add(Proposal(command, future, deadline_ns))
+        replica.proposals.add(proposal)
         self._touched[replica.group] = replica
         self.wake()
-        return future
 
-    def forward(self, peer: NodeId, group: GroupId, command: bytes, deadline_ns: int) -> asyncio.Future[Outcome]:
+    def forward(self, peer: NodeId, group: GroupId, proposal: Proposal) -> None:
         """Send a command to the leader of its group; same answer as `propose`.
 
         Raises:
@@ -171,10 +168,8 @@ class Node:
             raise NoLeader(f"the leader of group {group}, {peer}, is not connected", retry_after_ms=200)
         if self._forwarding.waiting_count >= PROPOSALS_WAITING_MAX:
             raise OverBudget("too many writes wait for leaders on other nodes")
-        future: asyncio.Future[Outcome] = self._loop.create_future()
-        self._forwarding.add(peer, group, Proposal(command, future, deadline_ns))
+        self._forwarding.add(peer, group, proposal)
         self.wake()
-        return future
 
     def read_barrier(self, replica: Replica, deadline_ns: int) -> asyncio.Future[None]:
         """Return a future that is done when this node's state may answer a linearizable read that has arrived now.
