@@ -20,10 +20,13 @@
     │   ├── NotAcceptable               406  carries the media types there are
     │   ├── UnsupportedMediaType        415
     │   └── UnsupportedExpectation      417
-    ├── NotFound                        404  database, collection, document, request, group
+    ├── NotFound                        404  database, collection, document, request, group, node
     ├── Conflict                        409  document, database options
     │   ├── PatchConflict               409  a JSON Patch whose test fails or whose place is missing
-    │   └── DuplicateKey                409  _id, or a unique index; carries which, and the key
+    │   ├── DuplicateKey                409  _id, or a unique index; carries which, and the key
+    │   └── MembershipRefused           409  a change of the members that is not made
+    │       ├── OtherCluster · NodeIdUsed · NodeUnreachable
+    │       └── QuorumAtRisk · ChangePending
     ├── PreconditionFailed              412  If-Match, If-None-Match
     ├── KeyReused · KeyExpired          422  idempotency keys
     ├── LimitReached                    409  a documented bound of the catalog
@@ -40,7 +43,8 @@
     ├── Compacted                       410  an index below the first that is kept
     └── Fatal                            --  the node must stop: see server/crash
         ├── LogCorrupt · StateCorrupt · DiskFailed
-        └── WrongCluster · WrongStore · DataDirectoryLocked · FormatTooNew · InvalidSettings
+        ├── WrongCluster · WrongStore · DataDirectoryLocked · FormatTooNew · InvalidSettings
+        └── NodeRemoved · JoinRefused
 
 `code` is stable and part of the HTTP contract; `retryable` says that the same request may succeed
 later; `outcome` says what became of a write: `applied`, `not_applied` or `unknown`, and is never
@@ -216,7 +220,7 @@ class NotFound(RaftdocError):
 
     def __init__(
         self,
-        what: Literal["database", "collection", "document", "index", "operation", "request", "group", "path"],
+        what: Literal["database", "collection", "document", "index", "node", "operation", "request", "group", "path"],
         name: str,
     ) -> None:
         super().__init__(f"there is no {what} {name!r}")
@@ -249,6 +253,40 @@ class DuplicateKey(Conflict):
         super().__init__(detail)
         self.index = index
         self.key = key
+
+
+class MembershipRefused(Conflict):
+    """A change of the cluster's members that is not made; nothing was changed."""
+
+    code = "membership_refused"
+    title = "The members of the cluster are not changed"
+
+
+class OtherCluster(MembershipRefused):
+    code = "other_cluster"
+    title = "The node belongs to another cluster"
+
+
+class NodeIdUsed(MembershipRefused):
+    code = "node_id_used"
+    title = "The id is, or was, another node's"
+
+
+class NodeUnreachable(MembershipRefused):
+    code = "node_unreachable"
+    title = "The node does not answer at its address"
+    retryable = True
+
+
+class QuorumAtRisk(MembershipRefused):
+    code = "quorum_at_risk"
+    title = "A group would be left without a living majority"
+
+
+class ChangePending(MembershipRefused):
+    code = "change_pending"
+    title = "Another change of the members is under way"
+    retryable = True
 
 
 class LimitReached(Conflict):
@@ -401,6 +439,16 @@ class DataDirectoryLocked(Fatal):
 class FormatTooNew(Fatal):
     code = "format_too_new"
     title = "The data directory was written by a newer version"
+
+
+class NodeRemoved(Fatal):
+    code = "node_removed"
+    title = "This node was removed from its cluster"
+
+
+class JoinRefused(Fatal):
+    code = "join_refused"
+    title = "The cluster does not let this node join"
 
 
 class InvalidSettings(Fatal):

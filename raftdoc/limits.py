@@ -45,6 +45,11 @@ PATCH_OPERATIONS_MAX: Final = 1000
 
 # The catalog ------------------------------------------------------------------------------------
 DATABASES_MAX: Final = 256
+REPLICAS: Final = 3
+"""Of a database's group, where there are so many nodes."""
+REPLICAS_MAX: Final = 7
+REMOVED_NODES_MAX: Final = 4096
+"""Their ids are kept, so that none is used again."""
 COLLECTIONS_MAX: Final = 10_000
 
 # Indexes ----------------------------------------------------------------------------------------

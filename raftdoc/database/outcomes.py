@@ -7,8 +7,8 @@ from typing import Final, Literal
 from raftdoc.errors import CATALOGUE, Conflict, NotFound, RaftdocError, StateCorrupt
 from raftdoc.statemachine.outcome import Outcome
 
-What = Literal["database", "collection", "document", "index", "operation", "request", "group"]
-WHAT: Final[tuple[What, ...]] = ("database", "collection", "document", "index", "operation", "request", "group")
+What = Literal["database", "collection", "document", "index", "node", "operation", "request", "group"]
+WHAT: Final[tuple[What, ...]] = ("database", "collection", "document", "index", "node", "operation", "request", "group")
 
 
 def result_of(outcome: Outcome, names: dict[str, str]) -> Outcome:
@@ -49,5 +49,9 @@ DETAILS = {
     "key_expired": "the idempotency key is older than what is remembered: whether it was used is not known",
     "key_ahead": "the idempotency key carries a time more than five minutes ahead",
     "conflict": "it exists with other options",
+    "other_cluster": "the node belongs to another cluster than this one",
+    "node_id_used": "the id {node} is, or was, another node's: ids are never used again",
+    "change_pending": "another node joins or leaves now; wait until it is done, or remove it",
+    "quorum_at_risk": "without node {node} nobody would be left",
     "limit_reached": "a documented limit of the cluster is reached",
 }

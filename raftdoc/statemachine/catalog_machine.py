@@ -8,7 +8,7 @@ from types import MappingProxyType
 from raftdoc.ids import ClusterId, GroupId, Index, NodeId
 from raftdoc.limits import IDEMPOTENCY_RECORDS_MAX
 from raftdoc.raft.messages import Entry
-from raftdoc.statemachine.catalog_commands import CatalogSlice
+from raftdoc.statemachine.catalog_commands import CATALOG_HANDLERS
 from raftdoc.statemachine.catalog_records import (
     FIRST_GROUP,
     NEXT_GROUP_NAME,
@@ -19,6 +19,7 @@ from raftdoc.statemachine.catalog_records import (
     load_databases,
     load_nodes,
 )
+from raftdoc.statemachine.catalog_slice import CatalogSlice
 from raftdoc.statemachine.digest import machine_digest
 from raftdoc.statemachine.dispatch import apply_commands, holds_commands
 from raftdoc.statemachine.outcome import Outcome, RequestRecord
@@ -75,6 +76,7 @@ class CatalogMachine:
 
     @property
     def nodes(self) -> Mapping[NodeId, NodeRecord]:
+        """By id; those that were removed are in it, for good."""
         return MappingProxyType(self._nodes)
 
     @property
@@ -98,7 +100,7 @@ class CatalogMachine:
         if not entries:
             return []
         staged = Staged(self._engine, self._keys, self._progress)
-        target = CatalogSlice(staged, self._cluster, self._nodes, self._databases, self._next_group)
+        target = CatalogSlice(staged, self._cluster, self._nodes, self._databases, self._next_group, CATALOG_HANDLERS)
         outcomes = [self._apply_entry(target, entry) for entry in entries]
         staged.finish()
         self._engine.write(staged.changes)

@@ -9,6 +9,8 @@ import orjson
 
 from raftdoc.errors import StateCorrupt
 from raftdoc.ids import ClusterId, GroupId, NodeId, StoreId
+from raftdoc.limits import REPLICAS
+from raftdoc.sharding.view import NodeState
 from raftdoc.storage.engine import Engine
 from raftdoc.storage.keyspace import GroupKeys, prefix_stop
 
@@ -34,6 +36,7 @@ class NodeRecord(NamedTuple):
     http: str
     peer: str
     host: str
+    state: NodeState = "member"
 
 
 class DatabaseRecord(NamedTuple):
@@ -44,7 +47,21 @@ class DatabaseRecord(NamedTuple):
     """Sorted names."""
     state: DatabaseState
     replicas: tuple[NodeId, ...]
+    """Who has a replica now; while the group moves, those it leaves and those it goes to."""
     preferred_leader: NodeId
+    replica_count: int = REPLICAS
+    wanted: tuple[NodeId, ...] = ()
+    """Where the replicas are to be, while the group moves; empty: they are there."""
+    generation: int = 0
+    """How often the group was placed anew. 0: its replicas begin with `replicas` as their configuration; later ones
+    begin with none and learn it from the log."""
+    note: str = ""
+    """Why the last move was given up; empty: it was not."""
+
+    @property
+    def placement(self) -> tuple[NodeId, ...]:
+        """Where the replicas are to be."""
+        return self.wanted or self.replicas
 
     @property
     def options(self) -> dict[str, Any]:

@@ -21,9 +21,13 @@ A command is a msgpack array, encoded once at the edge; the same bytes go to the
     48  CLOSE_DATABASE      1    name
     64  INITIALISE          1    cluster id, cursor key
     65  REGISTER_NODE       1    id, store id, http, peer, host
-    66  CREATE_DATABASE     1    name, options (JSON, sorted names), replicas, preferred leader
+    66  CREATE_DATABASE     1    name, options (JSON, sorted names), replicas, preferred leader, replica count
     67  DROP_DATABASE       1    name
     68  FORGET_DATABASE     1    name, group
+    69  ADD_NODE            1    cluster id, id, store id, http, peer, host
+    70  SET_NODE_STATE      1    id, state
+    71  PLACE_GROUP         1    group, generation, replicas, note
+    72  SETTLE_GROUP        1    group, generation
 
 1-31 write documents, 32-47 change what a database is made of, 48-63 its life, 64-95 are of the catalog. An expected
 revision of 0 means that there must be no document, NEVER that no document will do.
@@ -44,6 +48,8 @@ import orjson
 from raftdoc.document import DocumentId, id_key
 from raftdoc.errors import TooLarge
 from raftdoc.ids import ClusterId, GroupId, NodeId, StoreId
+from raftdoc.limits import REPLICAS
+from raftdoc.sharding.view import NodeState
 from raftdoc.statemachine.outcome import Idempotency
 
 FEATURE_LEVEL: Final = 1
@@ -73,6 +79,10 @@ class Op(IntEnum):
     CREATE_DATABASE = 66
     DROP_DATABASE = 67
     FORGET_DATABASE = 68
+    ADD_NODE = 69
+    SET_NODE_STATE = 70
+    PLACE_GROUP = 71
+    SETTLE_GROUP = 72
 
 
 def _encode(op: Op, idempotency: Idempotency | None, *fields: Any) -> bytes:
@@ -180,8 +190,46 @@ def initialise(cluster_id: ClusterId, cursor_key: bytes) -> bytes:
 
 
 def register_node(node: NodeId, store: StoreId, *, http: str, peer: str, host: str) -> bytes:
-    """Enter a node, or its new addresses. Outcome: ok, created or not; wrong_store; limit_reached."""
+    """Enter an initial member, or the new addresses of any node.
+
+    Outcome: ok, created or not; wrong_store; node_id_used (it was removed); limit_reached.
+    """
     return _encode(Op.REGISTER_NODE, None, node, store, http, peer, host)
+
+
+def add_node(cluster_id: ClusterId, node: NodeId, store: StoreId, *, http: str, peer: str, host: str) -> bytes:
+    """Enter a node that asks to join.
+
+    Outcome: ok, created or not; other_cluster; node_id_used (by another store, or it was removed); change_pending
+    with data = the node that joins or leaves; limit_reached.
+    """
+    return _encode(Op.ADD_NODE, None, cluster_id, node, store, http, peer, host)
+
+
+def set_node_state(node: NodeId, state: NodeState) -> bytes:
+    """Bring a node into another state of its life.
+
+    Outcome: ok, also when it is in that state; node_not_found; change_pending with data = the node that joins or
+    leaves; quorum_at_risk (nobody would be left); conflict (there is no way from its state to that one).
+    """
+    return _encode(Op.SET_NODE_STATE, None, node, state)
+
+
+def place_group(group: GroupId, generation: int, replicas: Sequence[NodeId], *, note: str = "") -> bytes:
+    """Say where the replicas of a group are to be; until it is settled they are where they were as well.
+
+    `generation` is that of the record which this placement was made from. `note` says why an earlier one was given up.
+    Outcome: ok; conflict (the placement has changed since, or names a node that takes none); group_not_found.
+    """
+    return _encode(Op.PLACE_GROUP, None, group, generation, tuple(replicas), note)
+
+
+def settle_group(group: GroupId, generation: int) -> bytes:
+    """Say that the replicas of a group are where they are to be, and nowhere else.
+
+    Outcome: ok, also when it is settled; conflict (the placement has changed since); group_not_found.
+    """
+    return _encode(Op.SETTLE_GROUP, None, group, generation)
 
 
 def create_database(
@@ -190,13 +238,17 @@ def create_database(
     *,
     replicas: Sequence[NodeId],
     preferred_leader: NodeId,
+    replica_count: int = REPLICAS,
     idempotency: Idempotency | None = None,
 ) -> bytes:
     """Enter a database; its group is numbered at apply, its placement was chosen by the proposer.
 
+    `replica_count` is how many replicas it is to have once there are so many nodes.
+
     Outcome: ok, created or not, data = group; conflict (other options, or being dropped); limit_reached.
     """
-    return _encode(Op.CREATE_DATABASE, idempotency, name, encode_options(options), tuple(replicas), preferred_leader)
+    placement = tuple(replicas), preferred_leader, replica_count
+    return _encode(Op.CREATE_DATABASE, idempotency, name, encode_options(options), *placement)
 
 
 def drop_database(name: str, *, idempotency: Idempotency | None = None) -> bytes:

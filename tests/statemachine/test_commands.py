@@ -44,10 +44,17 @@ EXAMPLES = [
     ),
     (
         commands.create_database("d", None, replicas=[NodeId("n")], preferred_leader=NodeId("n")),
-        [66, 1, None, "d", b"{}", ["n"], "n"],
+        [66, 1, None, "d", b"{}", ["n"], "n", 3],
     ),
     (commands.drop_database("d"), [67, 1, None, "d"]),
     (commands.forget_database("d", GroupId(3)), [68, 1, None, "d", 3]),
+    (
+        commands.add_node(ClusterId("x"), NodeId("n"), StoreId("s"), http="u", peer="p", host="h"),
+        [69, 1, None, "x", "n", "s", "u", "p", "h"],
+    ),
+    (commands.set_node_state(NodeId("n"), "draining"), [70, 1, None, "n", "draining"]),
+    (commands.place_group(GroupId(3), 2, [NodeId("n")], note="why"), [71, 1, None, 3, 2, ["n"], "why"]),
+    (commands.settle_group(GroupId(3), 2), [72, 1, None, 3, 2]),
 ]
 
 
