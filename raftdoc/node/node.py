@@ -98,12 +98,17 @@ class Node:
         self._digests = Digests(node)
         self._forwarding = Forwarding(random.getrandbits(62))
         self._context = random.getrandbits(32)
+        self._services: dict[type, Callable[[NodeId, GroupId, Any], None]] = {}
         transport.set_receiver(self.receive, self.unreachable)
 
     # What others hand in --------------------------------------------------------------------------
 
     def start(self, persister: Persister) -> None:
         self._persister = persister
+
+    def serve(self, kind: type, handler: Callable[[NodeId, GroupId, Any], None]) -> None:
+        """Have messages of a kind that is not the node's own handled elsewhere: within the turn, without waiting."""
+        self._services[kind] = handler
 
     def receive(self, peer: NodeId, items: list[tuple[GroupId, Any]]) -> None:
         """Take a frame of a peer."""
@@ -291,6 +296,8 @@ class Node:
                 self._outbox.put(peer, group, pong)
             elif kind is Pong:
                 self.staleness.heard(peer, message, now_ns, self.clock.wall_ms())
+            elif kind in self._services:
+                self._services[kind](peer, group, message)
             else:
                 self._step(peer, group, message, now_ns)
 

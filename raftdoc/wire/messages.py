@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple, TypeAlias
 
-from raftdoc.ids import BootId, ClusterId, GroupId, Index, NodeId, StoreId
+from raftdoc.ids import BootId, ClusterId, GroupId, Index, NodeId, StoreId, Term
 from raftdoc.raft import messages as raft
 
 WIRE_VERSION_MIN: Final = 1
@@ -117,7 +117,37 @@ class StateDigest(NamedTuple):
     digest: tuple[tuple[str, str], ...]
 
 
-NodeMessage: TypeAlias = Forward | Forwarded | Ping | Pong | MatchedEverywhere | StateDigest
+class GroupCall(NamedTuple):
+    """Ask a group's replica on the receiver, which should lead it, for something. `act` is one of `GroupAct`."""
+
+    request_id: int
+    act: int
+    voters: tuple[NodeId, ...]
+    learners: tuple[NodeId, ...]
+    """Of CHANGE: who shall belong to the group, all of them."""
+    target: NodeId | None
+    """Of TRANSFER: who shall lead; None: whoever is best."""
+
+
+class GroupAnswer(NamedTuple):
+    """What became of a GroupCall, and how the group is afterwards, as its leader knows it."""
+
+    request_id: int
+    code: str
+    """`ok`; `not_leader`, with the leader if it is known; else why it was refused."""
+    leader: NodeId | None
+    term: Term
+    commit_index: Index
+    voters: tuple[NodeId, ...]
+    voters_outgoing: tuple[NodeId, ...]
+    learners: tuple[NodeId, ...]
+    is_settled: bool
+    """The configuration is committed and not joint, and so is an entry of the leader's own term."""
+    progress: tuple[tuple[NodeId, Index, str], ...]
+    """Per other member: match index, and for learners how fit it is to vote (`CatchUp`)."""
+
+
+NodeMessage: TypeAlias = Forward | Forwarded | Ping | Pong | MatchedEverywhere | StateDigest | GroupCall | GroupAnswer
 HandshakeMessage: TypeAlias = Hello | Challenge | Proof | Welcome | Refuse
 
 MESSAGE_NUMBERS: Final[Mapping[int, type[tuple[Any, ...]]]] = MappingProxyType(
@@ -136,6 +166,13 @@ MESSAGE_NUMBERS: Final[Mapping[int, type[tuple[Any, ...]]]] = MappingProxyType(
         35: Pong,
         36: MatchedEverywhere,
         37: StateDigest,
+        38: SnapshotBegin,
+        39: SnapshotChunk,
+        40: SnapshotEnd,
+        41: SnapshotAbort,
+        42: SnapshotStatus,
+        48: GroupCall,
+        49: GroupAnswer,
     }
 )
 """What may stand in a frame of messages. A number is never used again for something else."""

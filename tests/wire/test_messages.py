@@ -39,6 +39,8 @@ def test_numbers_are_never_used_again_for_something_else() -> None:
         35: "Pong",
         36: "MatchedEverywhere",
         37: "StateDigest",
+        48: "GroupCall",
+        49: "GroupAnswer",
     }
 
 
