@@ -29,14 +29,29 @@ these roles when they come; quorums already take both halves of a joint configur
 
 from raftdoc.raft.core import Raft
 from raftdoc.raft.log import EntryReader, LogView
-from raftdoc.raft.ready import LogMark, PersistTask, Ready, Rejection, RejectReason, Role, RoleChange
+from raftdoc.raft.membership import CatchUp, MembershipChange, decode_configuration, encode_configuration
+from raftdoc.raft.ready import (
+    LogMark,
+    MembershipEvent,
+    PersistTask,
+    Ready,
+    Rejection,
+    RejectReason,
+    Role,
+    RoleChange,
+)
 from raftdoc.raft.settings import Configuration, RaftSettings, Restored
+from raftdoc.raft.snapshots import LogReset, SnapshotMeta, SnapshotOffer, SnapshotVerdict
 
 __all__ = [
+    "CatchUp",
     "Configuration",
     "EntryReader",
     "LogMark",
+    "LogReset",
     "LogView",
+    "MembershipChange",
+    "MembershipEvent",
     "PersistTask",
     "Raft",
     "RaftSettings",
@@ -46,4 +61,9 @@ __all__ = [
     "Restored",
     "Role",
     "RoleChange",
+    "SnapshotMeta",
+    "SnapshotOffer",
+    "SnapshotVerdict",
+    "decode_configuration",
+    "encode_configuration",
 ]

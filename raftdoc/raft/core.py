@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from raftdoc.ids import Index, NodeId, Term
+from raftdoc.ids import Incarnation, Index, NodeId, Term
 from raftdoc.raft.election import Election
 from raftdoc.raft.follower import Follower
+from raftdoc.raft.installation import Installation
 from raftdoc.raft.leader import Leader
 from raftdoc.raft.log import EntryReader, LogView
+from raftdoc.raft.membership import CatchUp, MembershipChange
 from raftdoc.raft.messages import (
     AppendEntries,
     AppendResponse,
@@ -26,6 +28,7 @@ from raftdoc.raft.messages import (
 from raftdoc.raft.reads import Asker, FollowerReads, refuse
 from raftdoc.raft.ready import LogMark, Ready, Rejection, RejectReason, Role
 from raftdoc.raft.settings import Configuration, RaftSettings, Random, Restored
+from raftdoc.raft.snapshots import SnapshotMeta, SnapshotOffer, SnapshotVerdict
 from raftdoc.raft.state import State
 
 Response = VoteResponse | AppendResponse | HeartbeatResponse | ReadIndexResponse
@@ -34,7 +37,7 @@ Response = VoteResponse | AppendResponse | HeartbeatResponse | ReadIndexResponse
 class Raft:
     """`now_ns` is the host's clock, read freshly before each call; it only rises."""
 
-    __slots__ = ("_election", "_follower", "_follower_reads", "_leader", "_state")
+    __slots__ = ("_election", "_follower", "_follower_reads", "_installation", "_leader", "_state")
 
     def __init__(
         self, settings: RaftSettings, restored: Restored, storage: EntryReader, random: Random, now_ns: int
@@ -45,6 +48,7 @@ class Raft:
         self._election = Election(state, self._won, self._commit, self._leads_by_lease)
         self._follower = Follower(state)
         self._follower_reads = FollowerReads(state)
+        self._installation = Installation(state)
 
     # Events ---------------------------------------------------------------------------------------
 
@@ -109,6 +113,39 @@ class Raft:
         if self._leader is None:
             return Rejection(RejectReason.NOT_LEADER, self._state.leader)
         return self._leader.transfer.begin(target, now_ns)
+
+    def change_membership(self, change: MembershipChange, now_ns: int) -> tuple[Term, Index] | Rejection:
+        """Begin to make the group what change says; return where its first configuration stands, or why it is refused.
+
+        The rest follows by itself, under whichever leader. Ready.membership tells when the last one is committed.
+        """
+        if self._leader is None:
+            return Rejection(RejectReason.NOT_LEADER, self._state.leader)
+        return self._leader.change_membership(change, now_ns)
+
+    def catch_up(self, node: NodeId) -> CatchUp:
+        """Return how fit a learner is to vote."""
+        return CatchUp.UNKNOWN if self._leader is None else self._leader.catch_up(node)
+
+    def on_snapshot_status(self, peer: NodeId, ok: bool, now_ns: int) -> None:
+        """Take how a stream that Ready.snapshots asked for has ended: the peer has installed the state, or not."""
+        if self._leader is not None:
+            self._leader.on_snapshot_status(peer, ok=ok, now_ns=now_ns)
+
+    def offer_snapshot(self, sender: NodeId, offer: SnapshotOffer, now_ns: int) -> SnapshotVerdict:
+        """Say whether the state that a leader offers is wanted."""
+        verdict = self._installation.offer(sender, offer, now_ns)
+        self._settle(now_ns)
+        return verdict
+
+    def install_snapshot(self, meta: SnapshotMeta, incarnation: Incarnation, now_ns: int) -> bool:
+        """Switch to a state that is complete and durable in incarnation; False: it is not wanted any more.
+
+        Ready.installed tells when it has happened.
+        """
+        is_wanted = self._installation.install(meta, incarnation)
+        self._settle(now_ns)
+        return is_wanted
 
     def campaign(self, now_ns: int) -> None:
         """Campaign now, if allowed, instead of waiting for the timeout."""
@@ -175,6 +212,7 @@ class Raft:
         """Let go of the log up to and including index, which is applied and durably so."""
         assert index <= self._state.applied_index, (index, self._state.applied_index)
         self._state.log.compact(index)
+        self._state.configurations.compact(index)
 
     def has_ready(self) -> bool:
         return self._state.has_ready()
@@ -224,6 +262,13 @@ class Raft:
     @property
     def configuration(self) -> Configuration:
         return self._state.configuration
+
+    def configuration_at(self, index: Index) -> Configuration:
+        """Return the configuration in force where the log ends at index, which is not below its compaction point.
+
+        It belongs into a snapshot at index, and into the record that compacts the log up to there.
+        """
+        return self._state.configurations.at(index)
 
     @property
     def term_start_index(self) -> Index:

@@ -73,7 +73,19 @@ class Election:
     def _may_stand(self) -> bool:
         state = self._state
         is_healthy = not (state.has_failed or state.is_disk_stalled)
-        return is_healthy and state.role is not Role.LEADER and state.configuration.is_voter(state.settings.node)
+        return is_healthy and state.installing is None and state.role is not Role.LEADER and self._has_vote()
+
+    def _has_vote(self) -> bool:
+        """Return whether this node votes under what is committed, or under what may yet be taken back.
+
+        Who is left out only by a configuration that is not committed may be the only one who has it, and then nobody
+        else can be elected (dissertation 4.2.2).
+        """
+        state = self._state
+        return any(
+            configuration.is_voter(state.settings.node)
+            for configuration in state.configurations.since(state.commit_index)
+        )
 
     def _begin(self, role: Role) -> None:
         self._votes.clear()
@@ -143,7 +155,10 @@ class Election:
         """Answer a request for a vote. A refused one changes nothing, not even the term."""
         self._learn_commit(request.commit_index, request.commit_term)
         state = self._state
-        is_promised = not request.forced and (state.hears_leader(now_ns) or self._leads_by_lease(now_ns))
+        # An order of the leader of one term frees from the promise to it for a campaign in the next, and only that.
+        is_repeated = request.term == state.term and state.vote == sender
+        is_freed = request.forced and (request.term == state.term + 1 or is_repeated)
+        is_promised = not is_freed and (state.hears_leader(now_ns) or self._leads_by_lease(now_ns))
         if state.has_failed or is_promised or request.term < state.term:
             self._answer(sender, request, granted=False)
         elif request.pre:

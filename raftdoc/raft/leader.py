@@ -9,12 +9,15 @@ from collections import deque
 
 from raftdoc.ids import Index, NodeId, Term
 from raftdoc.raft.lease import Lease
+from raftdoc.raft.membership import CatchUp, MembershipChange, encode_configuration
 from raftdoc.raft.messages import AppendResponse, Entry, EntryKind, HeartbeatResponse, ReadIndexRequest
 from raftdoc.raft.progress import Progress, ProgressState
 from raftdoc.raft.quorum import has_quorum, quorum_value
 from raftdoc.raft.reads import Asker, LeaderReads, answer, refuse
 from raftdoc.raft.ready import Rejection, RejectReason
+from raftdoc.raft.reconfiguration import Reconfiguration
 from raftdoc.raft.replication import Replication
+from raftdoc.raft.settings import Configuration
 from raftdoc.raft.state import State
 from raftdoc.raft.transfer import Transfer
 
@@ -28,6 +31,7 @@ class Leader:
         "_next_heartbeat_ns",
         "_progress",
         "_quorum_deadline_ns",
+        "_reconfiguration",
         "_replication",
         "_state",
         "_uncommitted",
@@ -49,6 +53,9 @@ class Leader:
         self.lease = Lease(state)
         self.reads = LeaderReads(state, self._replication, self.term_start_index)
         self.transfer = Transfer(state, self._progress, self.lease)
+        self._reconfiguration = Reconfiguration(
+            state, self._replication, self.lease, self.transfer, self._configure, now_ns
+        )
         self._uncommitted: deque[tuple[Index, int]] = deque()
         self._uncommitted_bytes = 0
         self._inherit()
@@ -61,16 +68,26 @@ class Leader:
 
     def propose(self, payload: bytes, time_ms: int, now_ns: int) -> tuple[Term, Index] | Rejection:
         state = self._state
-        if self.transfer.target is not None:
-            return Rejection(RejectReason.TRANSFERRING, self.transfer.target)
-        if state.is_disk_full:
-            return Rejection(RejectReason.DISK, None)
-        if state.is_disk_stalled:
-            return Rejection(RejectReason.DISK_STALLED, None)
+        if self.transfer.target is not None or state.is_disk_full or state.is_disk_stalled:
+            return self._refusal()
         budget = state.settings.uncommitted_bytes_max
         if self._uncommitted_bytes and self._uncommitted_bytes + len(payload) > budget:
             return Rejection(RejectReason.OVER_BUDGET, state.settings.node)
         return state.term, self._append(EntryKind.COMMANDS, payload, time_ms, now_ns)
+
+    def change_membership(self, change: MembershipChange, now_ns: int) -> tuple[Term, Index] | Rejection:
+        state = self._state
+        if self.transfer.target is not None or state.is_disk_full or state.is_disk_stalled:
+            return self._refusal()
+        if not self._has_committed_own():
+            return Rejection(RejectReason.NOT_READY, state.settings.node)
+        reason = self._reconfiguration.refusal(change, now_ns)
+        if reason is not None:
+            return Rejection(reason, state.settings.node)
+        return state.term, self._reconfiguration.begin(change, now_ns)
+
+    def catch_up(self, node: NodeId) -> CatchUp:
+        return self._reconfiguration.catch_up(node)
 
     def read(self, asker: Asker, now_ns: int) -> None:
         """Confirm a read: by the lease, else by the next round; not before an entry of this term is committed."""
@@ -94,6 +111,9 @@ class Leader:
             self._next_heartbeat_ns = now_ns + self._state.settings.heartbeat_interval_ns
             self._replication.heartbeat_all(now_ns)
             self._replication.resend(now_ns)
+            self._reconfiguration.tick(now_ns)
+            if self._reconfiguration.is_busy and self._has_committed_own():
+                self._reconfiguration.advance(now_ns)
 
     def close(self) -> None:
         self.reads.close()
@@ -106,8 +126,12 @@ class Leader:
             return
         self._heard(sender, progress, message.sent_ns, message.read_round, now_ns)
         if message.success:
+            if progress.state is ProgressState.SNAPSHOT:
+                self._replication.leave_snapshot(progress, message.match_index)
             if progress.matched(message.match_index, now_ns):
                 self._match_indexes[sender] = message.match_index
+                if self._reconfiguration.has_learners:
+                    self._reconfiguration.on_matched(sender, message.match_index, now_ns)
                 if message.match_index > self._state.commit_index:
                     self._advance_commit(now_ns)
             if self.transfer.target is not None:
@@ -139,13 +163,20 @@ class Leader:
         if progress is not None:
             progress.lost()
 
+    def on_snapshot_status(self, peer: NodeId, *, ok: bool, now_ns: int) -> None:
+        """Take how the stream of the state to a peer has ended."""
+        progress = self._progress.get(peer)
+        if progress is not None:
+            self._replication.end_snapshot(progress, ok=ok, now_ns=now_ns)
+
     def on_clock_suspect(self, now_ns: int) -> None:
         """L4: no lease until a quorum has acknowledged what is sent from now on; what was due is due by the new clock.
 
         The clock may have gone either way. Rounds tell what was sent before from what is sent after; times do not.
         """
         self._replication.round += 1
-        self.lease.suspect(self._replication.round)
+        self.lease.suspect(self._replication.round, now_ns)
+        self._reconfiguration.on_clock_suspect(now_ns)
         self._next_heartbeat_ns = now_ns
         self._quorum_deadline_ns = now_ns + self._state.settings.election_timeout_ns
         for progress in self._progress.values():
@@ -167,10 +198,30 @@ class Leader:
         self._last_time_ms = max(self._last_time_ms, time_ms)
         entry = Entry(Index(state.log.last_index + 1), state.term, kind, self._last_time_ms, payload)
         state.append(entry)
+        if kind is EntryKind.CONFIGURATION:
+            self._reconfiguration.configured(now_ns)
         self._uncommitted.append((entry.index, len(payload)))
         self._uncommitted_bytes += len(payload)
         self._replication.send_entry(entry, now_ns)
         return entry.index
+
+    def _configure(self, configuration: Configuration, now_ns: int) -> Index:
+        """Append a configuration, which is in force from then on; its log time is that of the entry before."""
+        payload = encode_configuration(configuration)
+        index = self._append(EntryKind.CONFIGURATION, payload, self._last_time_ms, now_ns)
+        # Who comes back is another than who left: what that one held counts no more.
+        known = {peer: progress.match_index for peer, progress in self._progress.items()}
+        self._match_indexes = {**known, self._state.settings.node: self._state.durable_index}
+        # Reads that wait may have a quorum now which they did not have.
+        self.reads.confirm(now_ns)
+        return index
+
+    def _refusal(self) -> Rejection:
+        """Return why nothing can be appended now."""
+        if self.transfer.target is not None:
+            return Rejection(RejectReason.TRANSFERRING, self.transfer.target)
+        reason = RejectReason.DISK if self._state.is_disk_full else RejectReason.DISK_STALLED
+        return Rejection(reason, None)
 
     def _inherit(self) -> None:
         """Count what earlier leaders left uncommitted against the budget, as far as the budget goes."""
@@ -213,6 +264,8 @@ class Leader:
             self._uncommitted_bytes -= uncommitted.popleft()[1]
         if not had_own:
             self.reads.advance(now_ns)
+        if self._reconfiguration.is_busy:
+            self._reconfiguration.advance(now_ns)
 
     def _has_committed_own(self) -> bool:
         return self._state.commit_index >= self.term_start_index

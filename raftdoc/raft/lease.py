@@ -20,7 +20,7 @@ FOREVER = 1 << 62
 class Lease:
     """Of one term of leadership; a new one is made for each."""
 
-    __slots__ = ("_acked_ns", "_first_round", "_length_ns", "_quorum_ns", "_state", "is_off", "until_ns")
+    __slots__ = ("_acked_ns", "_claimed_ns", "_first_round", "_length_ns", "_quorum_ns", "_state", "is_off", "until_ns")
 
     def __init__(self, state: State) -> None:
         settings = state.settings
@@ -34,6 +34,8 @@ class Lease:
         self._first_round = 0
         """Acknowledgements of what was sent before this round of ReadIndex do not count."""
         self.until_ns = 0
+        self._claimed_ns = 0
+        """Until when this term claimed a lease under an earlier configuration (L5)."""
         self.is_off = not settings.leases_enabled
         """For the rest of the term: by the settings, or because a transfer was begun (L1)."""
         self._renew()
@@ -53,12 +55,34 @@ class Lease:
             if sent_ns > self._quorum_ns:
                 self._renew()
 
-    def suspect(self, first_round: int) -> None:
+    def reconfigure(self, now_ns: int) -> None:
+        """Count anew who acknowledged what: another configuration is in force (L5)."""
+        self._claim(now_ns)
+        self.until_ns = 0
+        self._renew()
+
+    def is_settled(self, now_ns: int) -> bool:
+        """Return whether the configuration may be changed: what was claimed before the last change is over or renewed.
+
+        Safety: who made the promises that the old claim rests on need not be asked under the configuration after the
+        next (L5).
+        """
+        is_over = self.until_ns >= self._claimed_ns or now_ns >= self._claimed_ns
+        return is_over or not self._state.settings.leases_enabled
+
+    def suspect(self, first_round: int, now_ns: int) -> None:
         """Drop the lease until a quorum acknowledges that round or a later one: the clocks disagree (L4)."""
+        if self._claimed_ns or self.until_ns:
+            # By the new clock it is not known when that would have ended, but that it was no longer than this.
+            self._claimed_ns = now_ns + self._length_ns
         self._first_round = first_round
         self._acked_ns = {self._state.settings.node: FOREVER}
         self._quorum_ns = self.until_ns = 0
         self._renew()
+
+    def _claim(self, now_ns: int) -> None:
+        """Remember the longest claim. A node that was a quorum by itself claimed no more than it could renew now."""
+        self._claimed_ns = max(self._claimed_ns, min(self.until_ns, now_ns + self._length_ns))
 
     def _renew(self) -> None:
         self._quorum_ns = quorum_value(self._state.configuration, self._acked_ns)

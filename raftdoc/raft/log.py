@@ -37,6 +37,7 @@ class LogView:
         "cached_bytes",
         "compacted_index",
         "compacted_term",
+        "compacted_time_ms",
         "last_index",
         "last_term",
     )
@@ -46,6 +47,8 @@ class LogView:
         self._cache_bytes_max = cache_bytes_max
         self.compacted_index = restored.compacted_index
         self.compacted_term = restored.compacted_term
+        self.compacted_time_ms = 0
+        """The log time at compacted_index, where a snapshot brought it in this life; else 0."""
         self.last_index = restored.last_index
         self.last_term = restored.last_term
         # Invariant: runs are by rising first index; the first begins at compacted_index + 1 where there is an entry.
@@ -93,9 +96,12 @@ class LogView:
         return index
 
     def last_time_ms(self) -> int:
-        """Return the log time of the last entry; 0 when it is compacted, which the state machine guards against."""
+        """Return the log time of the last entry.
+
+        It may be 0 when that entry is compacted, which the state machine guards against.
+        """
         if self.last_index == self.compacted_index:
-            return 0
+            return self.compacted_time_ms
         return self.entries(self.last_index, self.last_index, 1)[0].time_ms
 
     def cached(self) -> list[Entry]:
@@ -144,6 +150,17 @@ class LogView:
                 return found[:count]
         return found
 
+    def reset(self, index: Index, term: Term, time_ms: int) -> None:
+        """Begin anew after the entry (index, term) of that log time, which a snapshot contains."""
+        self._run_firsts.clear()
+        self._run_terms.clear()
+        self._entries.clear()
+        self.cached_bytes = 0
+        self._offset = index + 1
+        self.compacted_index = self.last_index = index
+        self.compacted_term = self.last_term = term
+        self.compacted_time_ms = time_ms
+
     def evict(self, index: Index) -> None:
         """Let entries up to index, durable and applied, leave memory where it holds more than it should."""
         if self.cached_bytes <= self._cache_bytes_max:
@@ -169,6 +186,8 @@ class LogView:
             self._run_terms.clear()
         elif self._run_firsts:
             self._run_firsts[0] = max(self._run_firsts[0], Index(index + 1))
+        if index > self.compacted_index:
+            self.compacted_time_ms = 0
         self.compacted_index, self.compacted_term = index, term
         drop = min(len(self._entries), max(0, index + 1 - self._offset))
         self.cached_bytes -= sum(len(entry.payload) + ENTRY_OVERHEAD_BYTES for entry in self._entries[:drop])

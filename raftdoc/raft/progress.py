@@ -2,8 +2,9 @@
 
     PROBE      nothing is known: one message at a time, until one is acknowledged
     REPLICATE  the logs agree up to match_index: messages are pipelined, within a window of count and bytes
+    SNAPSHOT   it lacks entries that this leader has not: the host streams the state; there are heartbeats only
 
-Source: dissertation 10.2.1 (pipelining), 5.3 (back to an agreeing prefix).
+Source: dissertation 5 (snapshots), 10.2.1 (pipelining), 5.3 (back to an agreeing prefix).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from raftdoc.ids import Index
 class ProgressState(Enum):
     PROBE = "probe"
     REPLICATE = "replicate"
+    SNAPSHOT = "snapshot"
 
 
 class Progress:
@@ -90,11 +92,25 @@ class Progress:
         self.inflight_bytes = 0
         self.next_index = Index(max(next_index, self.match_index + 1))
 
+    def await_snapshot(self) -> None:
+        """Send nothing but heartbeats until the host says how the stream ended, or the peer that it caught up."""
+        self.probe(self.next_index)
+        self.state = ProgressState.SNAPSHOT
+
+    def after_snapshot(self, next_index: Index, now_ns: int) -> None:
+        """Probe from next_index on, but only after another heartbeat: the peer's own word may be on its way."""
+        self.probe(next_index)
+        self.is_paused = True
+        self.moved_ns = now_ns
+
     def lost(self) -> None:
-        """Take all that is on the way for lost: the link broke. A probe keeps its place, which answers have shown."""
+        """Take all that is on the way for lost: the link broke. A probe keeps its place, which answers have shown.
+
+        Of a stream of the state only the host knows whether it is lost.
+        """
         if self.state is ProgressState.PROBE:
             self.is_paused = False
-        else:
+        elif self.state is ProgressState.REPLICATE:
             self.probe(Index(self.match_index + 1))
 
     def free_probe(self, heartbeat_sent_ns: int, patience_ns: int) -> None:
@@ -111,6 +127,6 @@ class Progress:
 
     def is_full(self, messages_max: int, bytes_max: int) -> bool:
         """Return whether another append has to wait."""
-        if self.state is ProgressState.PROBE:
-            return self.is_paused
+        if self.state is not ProgressState.REPLICATE:
+            return self.is_paused or self.state is ProgressState.SNAPSHOT
         return len(self.inflight) >= messages_max or self.inflight_bytes >= bytes_max

@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 from raftdoc.ids import Index, NodeId, Term
 from raftdoc.raft.messages import Entry, HardState, Message
+from raftdoc.raft.settings import Configuration
+from raftdoc.raft.snapshots import LogReset, SnapshotMeta
 
 
 class Role(Enum):
@@ -26,6 +28,14 @@ class RejectReason(Enum):
     DISK_STALLED = "disk_stalled"
     NO_TARGET = "no_target"
     """Nobody, or not the one who was asked for, can take leadership over."""
+    INVALID = "invalid"
+    """A membership without a voter, or with a node named twice."""
+    CHANGE_PENDING = "change_pending"
+    """The last change of membership is not done yet: one at a time."""
+    NOT_READY = "not_ready"
+    """The leader has not yet committed an entry of its own term."""
+    NOT_CAUGHT_UP = "not_caught_up"
+    """A new voter is not a learner that has caught up."""
 
 
 class Rejection(NamedTuple):
@@ -33,6 +43,7 @@ class Rejection(NamedTuple):
 
     reason: RejectReason
     leader: NodeId | None
+    """Who leads, or, while leadership is handed over, who is going to."""
 
 
 class LogMark(NamedTuple):
@@ -48,6 +59,14 @@ class RoleChange(NamedTuple):
     leader: NodeId | None
 
 
+class MembershipEvent(NamedTuple):
+    """The configuration in force, or whether it is committed, is another than before."""
+
+    configuration: Configuration
+    index: Index  # type: ignore[assignment]  # the field's word wins over tuple.index
+    is_committed: bool
+
+
 @dataclass(slots=True)
 class PersistTask:
     """One atomic record of the log. Tasks are durable in the order they were handed out."""
@@ -59,6 +78,8 @@ class PersistTask:
     messages_after: list[tuple[NodeId, Message]]
     """May leave once this task is durable, not before (P1-P3)."""
     mark: LogMark
+    reset: LogReset | None = None
+    """After the truncation and before the entries: the log is empty from then on, but for its beginning."""
 
 
 @dataclass(slots=True)
@@ -73,3 +94,8 @@ class Ready:
     failed_reads: list[int] = field(default_factory=list)
     truncated_from: Index | None = None
     role: RoleChange | None = None
+    membership: MembershipEvent | None = None
+    snapshots: list[NodeId] = field(default_factory=list)
+    """Peers that lack entries which this leader no longer has; `on_snapshot_status` is to answer each, once."""
+    installed: SnapshotMeta | None = None
+    """The state of this snapshot is in force: what was handed out to be applied before is void."""

@@ -25,11 +25,27 @@ class Replication:
         self.round = 0
         """The newest round of ReadIndex; every message says which one it may confirm."""
         next_index = Index(state.log.last_index + 1)
-        self.progress = {
-            peer: Progress(next_index, now_ns)
-            for peer in sorted(state.configuration.members())
-            if peer != state.settings.node
-        }
+        self.progress: dict[NodeId, Progress] = {}
+        """Of every member, and of those that a configuration leaves out which is not committed yet."""
+        self._add_members(next_index, now_ns)
+
+    def follow_members(self, now_ns: int) -> None:
+        """Bring the log, from its newest entry back, to those whom that entry has made members.
+
+        Whom it left out still gets it, so that they may learn that they have no part any more.
+        """
+        self._add_members(self._state.log.last_index, now_ns)
+
+    def dismiss_strangers(self, now_ns: int) -> None:
+        """Leave alone who is no member any more, after a last word about what is committed."""
+        members = self._state.configuration.members()
+        for peer in [peer for peer in self.progress if peer not in members]:
+            self.heartbeat(peer, self.progress.pop(peer), now_ns)
+
+    def _add_members(self, next_index: Index, now_ns: int) -> None:
+        for peer in sorted(self._state.configuration.members()):
+            if peer != self._state.settings.node and peer not in self.progress:
+                self.progress[peer] = Progress(next_index, now_ns)
 
     def send_entry(self, entry: Entry, now_ns: int) -> None:
         """Send the entry that was just appended; those who are not up to it get what they lack (P4)."""
@@ -57,7 +73,9 @@ class Replication:
             if progress.is_full(settings.inflight_messages_max, settings.inflight_bytes_max):
                 return
             if progress.next_index <= log.compacted_index:
-                return  # Only a snapshot helps; heartbeats go on.
+                progress.await_snapshot()
+                state.ask_for_snapshot(peer)
+                return
             entries = tuple(log.entries(progress.next_index, log.last_index, settings.append_bytes_max))
             state.send(peer, self._append(progress.next_index, entries, now_ns))
             progress.sent(entries[-1].index, sum([len(entry.payload) for entry in entries]), now_ns)
@@ -73,11 +91,22 @@ class Replication:
         if progress.state is ProgressState.REPLICATE:
             if message.prev_index <= progress.match_index or message.sent_ns < progress.since_ns:
                 return False  # of something that was acknowledged meanwhile, or of an earlier stream
-        elif message.prev_index != progress.next_index - 1:
+        elif progress.state is ProgressState.SNAPSHOT or message.prev_index != progress.next_index - 1:
             return False  # not of the probe that is out
         hint = min(message.conflict_index, Index(message.prev_index - 1))
         progress.probe(Index(self._state.log.last_at_most(hint, message.conflict_term) + 1))
         return True
+
+    def leave_snapshot(self, progress: Progress, match_index: Index) -> None:
+        """Go on with entries, where the peer says that it lacks none that this leader has not."""
+        if match_index >= self._state.log.compacted_index:
+            progress.probe(Index(match_index + 1))
+
+    def end_snapshot(self, progress: Progress, *, ok: bool, now_ns: int) -> None:
+        """Take how a stream of the state ended: probe after what it brought, or again from what is certain."""
+        if progress.state is ProgressState.SNAPSHOT:
+            brought = self._state.log.compacted_index if ok else progress.match_index
+            progress.after_snapshot(Index(brought + 1), now_ns)
 
     def resend(self, now_ns: int) -> None:
         """Probe the peers that have not acknowledged anything for long although something is out."""

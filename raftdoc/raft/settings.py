@@ -18,11 +18,15 @@ class Random(Protocol):
 
 
 class Configuration(NamedTuple):
-    """Who belongs to a group. With `voters_outgoing` it is joint (dissertation 4.3)."""
+    """Who belongs to a group. With `voters_outgoing` it is joint (dissertation 4.3).
+
+    Without any voter it is that of a replica that was made after its group, and has not yet heard who belongs to it.
+    """
 
     voters: tuple[NodeId, ...]
     voters_outgoing: tuple[NodeId, ...] = ()
     learners: tuple[NodeId, ...] = ()
+    """Once it is no more joint: until then one of them may still vote as an outgoing voter."""
 
     def members(self) -> frozenset[NodeId]:
         """Return everybody who gets the log."""
@@ -34,6 +38,10 @@ class Configuration(NamedTuple):
 
     def is_voter(self, node: NodeId) -> bool:
         return node in self.voters or node in self.voters_outgoing
+
+    def is_joint(self) -> bool:
+        """Return whether the group is on its way from one set of voters to another."""
+        return bool(self.voters_outgoing)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,9 +62,12 @@ class RaftSettings:
     read_queue_max: int
     cache_bytes_max: int
     priority: int = 0
-    """The higher, the sooner a node campaigns."""
+    """The higher, the sooner a node campaigns; 0 or more."""
     refuse_votes_after_boot: bool = True
     """False only for a replica that never existed before: nobody's lease can rest on its promise."""
+
+    def __post_init__(self) -> None:
+        assert self.priority >= 0, self.priority
 
 
 class Restored(NamedTuple):
@@ -64,6 +75,7 @@ class Restored(NamedTuple):
 
     hard_state: HardState
     configuration: Configuration
+    """In force at compacted_index."""
     compacted_index: Index
     compacted_term: Term
     last_index: Index
@@ -72,3 +84,5 @@ class Restored(NamedTuple):
     """(first index, term) of each run of entries of one term after compacted_index."""
     applied_index: Index
     """Durably in the state machine."""
+    configurations: tuple[tuple[Index, Configuration], ...] = ()
+    """(index, configuration) of each CONFIGURATION entry after compacted_index, by rising index."""

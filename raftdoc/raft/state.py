@@ -8,24 +8,29 @@ from __future__ import annotations
 
 from collections import deque
 
-from raftdoc.ids import Index, NodeId, Term
+from raftdoc.ids import Incarnation, Index, NodeId, Term
 from raftdoc.raft.log import EntryReader, LogView
-from raftdoc.raft.messages import Entry, HardState, Message
-from raftdoc.raft.ready import LogMark, PersistTask, Ready, Role, RoleChange
+from raftdoc.raft.membership import ConfigurationHistory, decode_configuration
+from raftdoc.raft.messages import Entry, EntryKind, HardState, Message
+from raftdoc.raft.ready import LogMark, MembershipEvent, PersistTask, Ready, Role, RoleChange
 from raftdoc.raft.settings import Configuration, RaftSettings, Random, Restored
+from raftdoc.raft.snapshots import LogReset, SnapshotMeta
 
 APPLY_BYTES_MAX = 1 << 20
 NEVER_NS = -(1 << 62)
+NO_CONFIGURATION = 1 << 62
+CONFIGURATION = int(EntryKind.CONFIGURATION)
 
 
 class Outstanding:
     """A persist task that is not durable yet."""
 
-    __slots__ = ("hard_state", "mark", "safe_index")
+    __slots__ = ("hard_state", "has_reset", "mark", "safe_index")
 
-    def __init__(self, mark: LogMark, hard_state: HardState) -> None:
+    def __init__(self, mark: LogMark, hard_state: HardState, *, has_reset: bool) -> None:
         self.mark = mark
         self.hard_state = hard_state
+        self.has_reset = has_reset
         self.safe_index = mark.last_index
         """The last index that its completion makes durable: a later truncation lowers it."""
 
@@ -38,16 +43,23 @@ class State:
         "_failed_reads",
         "_handed_index",
         "_hard_state",
+        "_has_events",
+        "_is_installed",
+        "_membership_event",
         "_messages",
         "_messages_after",
         "_outstanding",
         "_reads",
+        "_reset",
         "_role_event",
+        "_snapshots",
         "_truncate_from",
         "_truncated_event",
+        "_uncommitted_configuration",
         "applied_index",
         "commit_index",
         "configuration",
+        "configurations",
         "durable_hard_state",
         "durable_index",
         "election_deadline_ns",
@@ -55,6 +67,7 @@ class State:
         "has_failed",
         "has_handed_over",
         "heard_ns",
+        "installing",
         "is_disk_full",
         "is_disk_stalled",
         "leader",
@@ -73,7 +86,10 @@ class State:
         self.settings = settings
         self.random = random
         self.log = LogView(restored, storage, settings.cache_bytes_max)
-        self.configuration: Configuration = restored.configuration
+        base = (restored.compacted_index, restored.configuration)
+        self.configurations = ConfigurationHistory(base, restored.configurations)
+        self.configuration: Configuration = self.configurations.configuration
+        """In force: the newest of the log, committed or not."""
         self.term = restored.hard_state.term
         self.vote = restored.hard_state.vote
         self.durable_hard_state = restored.hard_state
@@ -89,6 +105,8 @@ class State:
         """Handed out to be applied."""
         # P11: the commit index on disk is a hint. It is not trusted beyond the log, nor below what was applied.
         self.commit_index = Index(max(restored.applied_index, min(restored.hard_state.commit, restored.last_index)))
+        self._uncommitted_configuration = self._find_uncommitted_configuration()
+        """The index of the configuration in force, or NO_CONFIGURATION where it is committed."""
         self.refuse_votes_until_ns = now_ns
         self.election_deadline_ns = 0
         self.is_disk_full = False
@@ -106,7 +124,15 @@ class State:
         self._messages_after: list[tuple[NodeId, Message]] = []
         self._reads: list[tuple[int, Index]] = []
         self._failed_reads: list[int] = []
+        self._reset: LogReset | None = None
+        self.installing: SnapshotMeta | None = None
+        """A snapshot whose switch is not durable yet, or not known to the host as such."""
+        self._has_events = False
+        """There are some of those below, which are rare."""
         self._role_event = False
+        self._membership_event = False
+        self._snapshots: list[NodeId] = []
+        self._is_installed = False
         self._begin(now_ns)
 
     # Terms and roles ------------------------------------------------------------------------------
@@ -121,12 +147,11 @@ class State:
             self._messages_after.clear()
         elif self.role is Role.FOLLOWER and self.leader == leader:
             return
-        self.role, self.leader = Role.FOLLOWER, leader
-        self._role_event = True
+        self.become(Role.FOLLOWER, leader)
 
     def become(self, role: Role, leader: NodeId | None) -> None:
         self.role, self.leader = role, leader
-        self._role_event = True
+        self._role_event = self._has_events = True
 
     def reset_election_deadline(self, now_ns: int) -> None:
         """Draw a timeout from [W, 2W); priority shortens its random part."""
@@ -166,6 +191,10 @@ class State:
     def append(self, entry: Entry) -> None:
         self.log.append(entry)
         self._entries.append(entry)
+        if entry.kind == CONFIGURATION:
+            # It takes effect now, not when it is committed (dissertation 4.1).
+            self.configurations.append(entry.index, decode_configuration(entry.payload))
+            self._configured()
 
     def truncate(self, index: Index) -> None:
         """Discard the entries from index on, which nobody has committed."""
@@ -182,6 +211,9 @@ class State:
         self.durable_index = min(self.durable_index, kept)
         for task in self._outstanding:
             task.safe_index = min(task.safe_index, kept)
+        if index <= self.configurations.index:
+            self.configurations.truncate(index)
+            self._configured()
 
     def commit(self, index: Index) -> bool:
         """Raise the commit index; return whether it rose."""
@@ -189,7 +221,47 @@ class State:
         if index <= self.commit_index:
             return False
         self.commit_index = index
+        if index >= self._uncommitted_configuration:
+            self._configured()
         return True
+
+    def reset(self, meta: SnapshotMeta, incarnation: Incarnation) -> None:
+        """Begin the log anew after a snapshot that goes beyond what is committed here.
+
+        Nothing more is handed out to be applied until the switch is durable.
+        """
+        kept = self.commit_index
+        assert meta.index > kept, (meta, kept)
+        assert self.installing is None, (meta, self.installing)
+        if self.log.last_index > kept:
+            self._truncated_event = min(self._truncated_event or self.log.last_index, Index(kept + 1))
+        if self._handed_index > kept:
+            self._truncate_from = Index(kept + 1)
+        self._entries = []
+        # Safety: what is on its way to the disk vouches for no more than what is the same before and after.
+        self.durable_index = min(self.durable_index, kept)
+        for task in self._outstanding:
+            task.safe_index = min(task.safe_index, kept)
+        self.log.reset(meta.index, meta.index_term, meta.time_ms)
+        self.commit_index = self.emitted_index = meta.index
+        self.configurations.reset(meta.index, meta.configuration)
+        self._configured()
+        self.installing = meta
+        self._reset = LogReset(meta.index, meta.index_term, meta.configuration, incarnation)
+
+    def _configured(self) -> None:
+        """Take note that the configuration in force, or whether it is committed, may be another."""
+        self.configuration = self.configurations.configuration
+        self._uncommitted_configuration = self._find_uncommitted_configuration()
+        self._membership_event = self._has_events = True
+
+    def _find_uncommitted_configuration(self) -> int:
+        index = self.configurations.index
+        return index if index > self.commit_index else NO_CONFIGURATION
+
+    @property
+    def is_configuration_committed(self) -> bool:
+        return self._uncommitted_configuration == NO_CONFIGURATION
 
     # Messages -------------------------------------------------------------------------------------
 
@@ -220,6 +292,11 @@ class State:
     def fail_read(self, context: int) -> None:
         self._failed_reads.append(context)
 
+    def ask_for_snapshot(self, peer: NodeId) -> None:
+        """Have the host stream the state to a peer."""
+        self._snapshots.append(peer)
+        self._has_events = True
+
     # Ready ----------------------------------------------------------------------------------------
 
     def on_persisted(self, mark: LogMark) -> None:
@@ -231,6 +308,11 @@ class State:
         # A mark of an earlier term says nothing about the present log; the task of the term change marks it again.
         if mark.term == self.term and task.safe_index > self.durable_index:
             self.durable_index = task.safe_index
+        if task.has_reset:
+            assert self.installing is not None
+            # What a snapshot contains is committed: it is durable whatever the term is now.
+            self.durable_index = max(self.durable_index, self.installing.index)
+            self._is_installed = self._has_events = True
 
     def has_ready(self) -> bool:
         return bool(
@@ -239,7 +321,7 @@ class State:
             or self._entries
             or self._reads
             or self._failed_reads
-            or self._role_event
+            or self._has_events
             or self._truncate_from is not None
             or self._needs_hard_state()
             or self.emitted_index < min(self.commit_index, self.durable_index)
@@ -262,15 +344,31 @@ class State:
             ready.reads, self._reads = self._reads, []
             ready.failed_reads, self._failed_reads = self._failed_reads, []
         ready.truncated_from, self._truncated_event = self._truncated_event, None
+        if self._has_events:
+            self._take_events(ready)
+        return ready
+
+    def _take_events(self, ready: Ready) -> None:
+        self._has_events = False
         if self._role_event:
             self._role_event = False
             ready.role = RoleChange(self.role, self.term, self.leader)
-        return ready
+        if self._membership_event:
+            self._membership_event = False
+            index, configuration = self.configurations.index, self.configuration
+            ready.membership = MembershipEvent(configuration, index, self.is_configuration_committed)
+        if self._snapshots:
+            ready.snapshots, self._snapshots = self._snapshots, []
+        if self._is_installed:
+            assert self.installing is not None
+            self._is_installed = False
+            ready.installed, self.installing = self.installing, None
+            self.applied_index = ready.installed.index
 
     def _stop(self) -> None:
         """P9: nothing more is written, acknowledged, sent or applied; callers only learn that they failed."""
         self._messages, self._messages_after = [], []
-        self._entries, self._truncate_from = [], None
+        self._entries, self._truncate_from, self._reset = [], None, None
         self._hard_state = HardState(self.term, self.vote, self.commit_index)
         self.emitted_index = self.commit_index
 
@@ -280,16 +378,17 @@ class State:
     def _take_persist(self) -> PersistTask | None:
         needs_hard_state = self._needs_hard_state()
         is_waiting = bool(self._messages_after and self._outstanding)
-        if not (needs_hard_state or self._entries or self._truncate_from is not None or is_waiting):
+        reset = self._reset
+        if not (needs_hard_state or self._entries or self._truncate_from is not None or is_waiting or reset):
             return None
         hard_state = None
-        if needs_hard_state or self._entries:
+        if needs_hard_state or self._entries or reset:
             hard_state = self._hard_state = HardState(self.term, self.vote, self.commit_index)
         mark = LogMark(self.term, self.log.last_index)
         self._handed_index = mark.last_index
-        self._outstanding.append(Outstanding(mark, self._hard_state))
-        task = PersistTask(hard_state, self._truncate_from, tuple(self._entries), self._messages_after, mark)
-        self._truncate_from = None
+        self._outstanding.append(Outstanding(mark, self._hard_state, has_reset=reset is not None))
+        task = PersistTask(hard_state, self._truncate_from, tuple(self._entries), self._messages_after, mark, reset)
+        self._truncate_from = self._reset = None
         self._entries = []
         self._messages_after = []
         return task

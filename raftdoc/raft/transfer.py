@@ -19,7 +19,7 @@ from raftdoc.raft.state import State
 
 
 class Transfer:
-    __slots__ = ("_deadline_ns", "_is_ordered", "_lease", "_progress", "_state", "target")
+    __slots__ = ("_deadline_ns", "_is_ordered", "_lease", "_leaves", "_progress", "_state", "target")
 
     def __init__(self, state: State, progress: Mapping[NodeId, Progress], lease: Lease) -> None:
         self._state = state
@@ -27,6 +27,8 @@ class Transfer:
         self._lease = lease
         self._deadline_ns = 0
         self._is_ordered = False
+        self._leaves = False
+        """This node has no vote any more: it follows as soon as the order is given."""
         self.target: NodeId | None = None
         """Who is to lead; None: no transfer is under way."""
 
@@ -44,6 +46,12 @@ class Transfer:
         self.on_matched(target)
         return None
 
+    def leave(self, now_ns: int) -> None:
+        """Hand over to whoever is best, and lead no more: the group goes on without this node (dissertation 4.2.2)."""
+        self._leaves = True
+        if self._is_ordered or (self.target is None and self.begin(None, now_ns) is not None):
+            self._state.become_follower(self._state.term, None)
+
     def on_matched(self, peer: NodeId) -> None:
         """Order the target to campaign once it has all of the log durably."""
         if peer != self.target or self._is_ordered:
@@ -51,6 +59,8 @@ class Transfer:
         if self._progress[peer].match_index == self._state.log.last_index:
             self._is_ordered = True
             self._state.send(peer, TimeoutNow(self._state.term, self._state.settings.boot_id))
+            if self._leaves:
+                self._state.become_follower(self._state.term, None)
 
     def has_expired(self, now_ns: int) -> bool:
         """Return whether the transfer has failed: the node has to campaign again for a term of its own."""
@@ -59,9 +69,11 @@ class Transfer:
     def _choose(self, target: NodeId | None, now_ns: int) -> NodeId | None:
         """Return a voter: the one asked for, or the one heard of late that has most of the log."""
         state = self._state
-        voters = [peer for peer in self._progress if state.configuration.is_voter(peer)]
-        if target is not None or not voters:
-            return target if target in voters else None
+        if target is not None:
+            return target if target in self._progress and state.configuration.is_voter(target) else None
+        voters = [peer for peer in self._progress if peer in state.configuration.voters]
+        if not voters:
+            return None
         recent_ns = now_ns - state.settings.election_timeout_ns
         rank = {peer: (self._progress[peer].heard_ns > recent_ns, self._progress[peer].match_index) for peer in voters}
         return max(voters, key=lambda peer: (rank[peer], peer))

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections import deque
 from typing import NamedTuple
 
-from raftdoc.ids import Index, Term
-from raftdoc.raft import Configuration, PersistTask, Restored
-from raftdoc.raft.messages import Entry, HardState
+from raftdoc.ids import Incarnation, Index, Term
+from raftdoc.raft import Configuration, PersistTask, Restored, decode_configuration
+from raftdoc.raft.messages import Entry, EntryKind, HardState
+
+NOBODY = Configuration(())
 
 
 class Pending(NamedTuple):
@@ -18,7 +20,10 @@ class Pending(NamedTuple):
 class Disk:
     """Tasks become durable in the order they were submitted. It is the core's EntryReader, too."""
 
-    def __init__(self) -> None:
+    def __init__(self, configuration: Configuration = NOBODY) -> None:
+        self.configuration = configuration
+        """In force at compacted_index."""
+        self.incarnation = Incarnation(1)
         self.hard_state = HardState()
         self.compacted_index = Index(0)
         self.compacted_term = Term(0)
@@ -50,6 +55,13 @@ class Disk:
             # Only what the disk has seen is truncated there.
             assert self.compacted_index < task.truncate_from <= self.last_index, (task.truncate_from, self.last_index)
             del self.entries[task.truncate_from - self.compacted_index - 1 :]
+        if task.reset is not None:
+            # Only what is committed may be left under a snapshot, and all of that is below it.
+            assert task.reset.index > self.last_index, (task.reset, self.last_index)
+            assert task.hard_state is not None
+            self.entries = []
+            self.compacted_index, self.compacted_term = task.reset.index, task.reset.index_term
+            self.configuration, self.incarnation = task.reset.configuration, task.reset.incarnation
         for entry in task.entries:
             assert entry.index == self.last_index + 1, (entry.index, self.last_index)
             # P5: nothing of a term is on the disk before the term.
@@ -64,7 +76,8 @@ class Disk:
             self.complete()
         self.pending.clear()
 
-    def compact(self, index: Index, term: Term) -> None:
+    def compact(self, index: Index, term: Term, configuration: Configuration | None = None) -> None:
+        self.configuration = configuration or self.configuration
         del self.entries[: index - self.compacted_index]
         self.compacted_index, self.compacted_term = index, term
 
@@ -79,18 +92,23 @@ class Disk:
             found.append(entry)
         return found
 
-    def restored(self, configuration: Configuration, applied_index: Index) -> Restored:
+    def restored(self, applied_index: Index) -> Restored:
         runs: list[tuple[Index, Term]] = []
         for entry in self.entries:
             if not runs or runs[-1][1] != entry.term:
                 runs.append((entry.index, entry.term))
         return Restored(
             hard_state=self.hard_state,
-            configuration=configuration,
+            configuration=self.configuration,
             compacted_index=self.compacted_index,
             compacted_term=self.compacted_term,
             last_index=self.last_index,
             last_term=self.last_term,
             term_runs=tuple(runs),
             applied_index=applied_index,
+            configurations=tuple(
+                (entry.index, decode_configuration(entry.payload))
+                for entry in self.entries
+                if entry.kind == EntryKind.CONFIGURATION
+            ),
         )

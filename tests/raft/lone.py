@@ -8,8 +8,18 @@ from __future__ import annotations
 from random import Random
 from typing import Any, TypeVar
 
-from raftdoc.ids import BootId, GroupId, Index, NodeId, Term
-from raftdoc.raft import Configuration, Raft, RaftSettings, Role
+from raftdoc.ids import BootId, GroupId, Incarnation, Index, NodeId, Term
+from raftdoc.raft import (
+    Configuration,
+    MembershipChange,
+    MembershipEvent,
+    Raft,
+    RaftSettings,
+    Role,
+    SnapshotMeta,
+    SnapshotOffer,
+    SnapshotVerdict,
+)
 from raftdoc.raft.messages import (
     AppendEntries,
     AppendResponse,
@@ -74,7 +84,7 @@ class Lone:
         **changes: Any,
     ) -> None:
         self.configuration = Configuration(voters, learners=learners)
-        self.disk = Disk()
+        self.disk = Disk(self.configuration)
         self.disk.entries = list(log)
         self.disk.hard_state = hard_state or HardState(log[-1].term if log else Term(0))
         self.now_ms = 10_000
@@ -90,8 +100,11 @@ class Lone:
         self.reads: list[tuple[int, Index]] = []
         self.failed_reads: list[int] = []
         self.truncated_from: list[Index] = []
+        self.snapshots: list[NodeId] = []
+        self.memberships: list[MembershipEvent] = []
+        self.installed: list[SnapshotMeta] = []
         self._changes |= changes
-        restored = self.disk.restored(self.configuration, Index(applied_index))
+        restored = self.disk.restored(Index(applied_index))
         self.core = Raft(settings(N1, self.boot_id, **self._changes), restored, self.disk, Random(1), self.now_ms * MS)
 
     def restart(self, kept_count: int = 0, applied_index: int = 0, **changes: Any) -> None:
@@ -135,6 +148,34 @@ class Lone:
         self.core.read(context, self.now_ns)
         self.take()
 
+    def change(self, voters: tuple[NodeId, ...], learners: tuple[NodeId, ...] = ()) -> Any:
+        result = self.core.change_membership(MembershipChange(voters, learners), self.now_ns)
+        self.take()
+        return result
+
+    def offer(self, sender: NodeId, term: int, last: tuple[int, int]) -> SnapshotVerdict:
+        """Have a leader offer its state; last is (index, term) of the last entry in it."""
+        offered = SnapshotOffer(Term(term), Index(last[0]), Term(last[1]), BootId(7))
+        verdict = self.core.offer_snapshot(sender, offered, self.now_ns)
+        self.take()
+        return verdict
+
+    def install(self, term: int, last: tuple[int, int], configuration: Configuration, *, time_ms: int = 0) -> bool:
+        """Have the host say that such a state is complete in incarnation 2."""
+        meta = SnapshotMeta(Term(term), Index(last[0]), Term(last[1]), configuration, time_ms)
+        is_wanted = self.core.install_snapshot(meta, Incarnation(2), self.now_ns)
+        self.take()
+        return is_wanted
+
+    def status_of(self, peer: NodeId, *, ok: bool) -> None:
+        """Have the host say how the stream to a peer has ended."""
+        self.core.on_snapshot_status(peer, ok, self.now_ns)
+        self.take()
+
+    def compact(self, index: int) -> None:
+        self.disk.compact(Index(index), self.core.log.term_at(Index(index)), self.core.configuration_at(Index(index)))
+        self.core.compact(Index(index))
+
     def transfer(self, target: NodeId | None) -> Any:
         result = self.core.transfer(target, self.now_ns)
         self.take()
@@ -148,6 +189,11 @@ class Lone:
             if ready.persist is not None:
                 self.disk.submit(ready.persist, self.now_ns)
             self.reads += ready.reads
+            self.snapshots += ready.snapshots
+            if ready.membership is not None:
+                self.memberships.append(ready.membership)
+            if ready.installed is not None:
+                self.installed.append(ready.installed)
             self.failed_reads += ready.failed_reads
             if ready.truncated_from is not None:
                 self.truncated_from.append(ready.truncated_from)

@@ -24,7 +24,7 @@ class Member:
     def __init__(self, world: World, node: NodeId, settings: Callable[[BootId], RaftSettings]) -> None:
         self.world = world
         self.node = node
-        self.disk = Disk()
+        self.disk = Disk(world.configuration)
         self.rate = 1.0
         self.offset_ns = world.random.randrange(1, 10_000) * MS
         self.is_up = False
@@ -67,7 +67,7 @@ class Member:
         self.applied_index = self.durable_applied_index
         self.value = self.world.value_at(self.applied_index)
         settings = self._settings(BootId(self.boot))
-        restored = self.disk.restored(self.world.configuration, self.applied_index)
+        restored = self.disk.restored(self.applied_index)
         self.core = Raft(settings, restored, self.disk, Random(self.world.random.getrandbits(32)), self.clock())
 
     def stop(self, kept_count: int) -> None:

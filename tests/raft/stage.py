@@ -62,9 +62,9 @@ class FixedChance:
 class Actor:
     """One node on the stage."""
 
-    def __init__(self, node: NodeId, position: int, changes: dict[str, int]) -> None:
+    def __init__(self, node: NodeId, position: int, changes: dict[str, int], configuration: Configuration) -> None:
         self.node = node
-        self.disk = Disk()
+        self.disk = Disk(configuration)
         self.boot = 0
         self.is_up = False
         self.applied_index = Index(0)
@@ -72,11 +72,11 @@ class Actor:
         self._changes = changes
         self.core: Raft
 
-    def start(self, configuration: Configuration, now_ns: int) -> None:
+    def start(self, now_ns: int) -> None:
         self.boot += 1
         self.is_up = True
         self.applied_index = self.disk.compacted_index
-        restored = self.disk.restored(configuration, self.applied_index)
+        restored = self.disk.restored(self.applied_index)
         self.core = Raft(settings(self.node, self.boot, **self._changes), restored, self.disk, self._chance, now_ns)
 
 
@@ -117,13 +117,13 @@ class Stage:
         for position, name in enumerate(names):
             own = {key.split(".")[1]: value for key, value in options.items() if key.startswith(f"{name}.")}
             priority = {"priority": int(own.pop("priority"))} if "priority" in own else {}
-            actor = Actor(name, position, changes | priority)
+            actor = Actor(name, position, changes | priority, self.configuration)
             terms = [int(term) for term in own.get("log", "").split(",") if term]
             actor.disk.entries = list(entries(1, *terms))
             term = int(own.get("term", terms[-1] if terms else 0))
             vote = NodeId(own["vote"]) if "vote" in own else None
             actor.disk.hard_state = HardState(Term(term), vote, Index(int(own.get("commit", "0"))))
-            actor.start(self.configuration, self.now_ns)
+            actor.start(self.now_ns)
             self.actors[name] = actor
 
     def do_crash(self, words: list[str]) -> None:
@@ -134,7 +134,7 @@ class Stage:
 
     def do_start(self, words: list[str]) -> None:
         actor = self.actors[NodeId(words[0])]
-        actor.start(self.configuration, self.now_ns)
+        actor.start(self.now_ns)
         self._collect(actor)
 
     def do_cut(self, words: list[str]) -> None:
@@ -184,9 +184,8 @@ class Stage:
 
     def do_compact(self, words: list[str]) -> None:
         actor, index = self._on(words[0]), Index(int(words[1]))
-        term = actor.core.log.term_at(index)
+        actor.disk.compact(index, actor.core.log.term_at(index), actor.core.configuration_at(index))
         actor.core.compact(index)
-        actor.disk.compact(index, term)
 
     # Time, messages, disk -------------------------------------------------------------------------
 

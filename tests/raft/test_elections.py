@@ -41,9 +41,8 @@ def timeouts_ms(count: int) -> list[int]:
     """Return after how many ms nodes of different chance campaign, when they hear nobody."""
     found = []
     for seed in range(count):
-        disk = Disk()
-        node = Lone()
-        core = Raft(settings(N1, 1), disk.restored(node.configuration, Index(0)), disk, Random(seed), 0)
+        disk = Disk(Lone().configuration)
+        core = Raft(settings(N1, 1), disk.restored(Index(0)), disk, Random(seed), 0)
         now_ms = 0
         while core.role is Role.FOLLOWER:
             now_ms += 10
@@ -409,8 +408,8 @@ def test_priority_shortens_the_random_part_of_the_timeout() -> None:
     def spread_ms(priority: int) -> int:
         latest = 0
         for seed in range(50):
-            disk, node = Disk(), Lone()
-            restored = disk.restored(node.configuration, Index(0))
+            disk = Disk(Lone().configuration)
+            restored = disk.restored(Index(0))
             core = Raft(settings(N1, 1, priority=priority), restored, disk, Random(seed), 0)
             now_ms = 0
             while core.role is Role.FOLLOWER:

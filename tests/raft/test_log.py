@@ -32,7 +32,7 @@ class LogMachine(RuleBasedStateMachine):
 
     def open(self, disk: Disk) -> None:
         self.disk = disk
-        restored = disk.restored(Lone().configuration, Index(0))
+        restored = disk.restored(Index(0))
         self.log = LogView(restored, disk, CACHE_BYTES_MAX)
 
     # What changes the log -------------------------------------------------------------------------
@@ -139,7 +139,7 @@ def view(*terms: int, compacted: tuple[int, int] = (0, 0)) -> LogView:
     disk = Disk()
     disk.entries = list(entries(compacted[0] + 1, *terms))
     disk.compacted_index, disk.compacted_term = Index(compacted[0]), Term(compacted[1])
-    return LogView(disk.restored(Lone().configuration, Index(0)), disk, 1 << 20)
+    return LogView(disk.restored(Index(0)), disk, 1 << 20)
 
 
 def test_new_log_ends_at_zero() -> None:

@@ -448,7 +448,7 @@ class World:
             index = min(one.durable_applied_index, everywhere)
             if index > one.core.log.compacted_index:
                 self.counts["compactions"] += 1
-                one.disk.compact(index, one.core.log.term_at(index))
+                one.disk.compact(index, one.core.log.term_at(index), one.core.configuration_at(index))
                 one.core.compact(index)
                 self.invariants.stepped(one.node)
 
