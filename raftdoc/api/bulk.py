@@ -248,7 +248,7 @@ def _problem(outcome: Outcome) -> dict[str, Any]:
         "code": outcome.code,
         "retryable": cls.retryable,
         "outcome": "unknown" if outcome.code in UNKNOWN_CODES else "not_applied",
-    }
+    } | ({} if outcome.data is None else {"index": outcome.data["index"]})
 
 
 UNKNOWN_CODES: Final = frozenset({"outcome_unknown", "key_expired"})

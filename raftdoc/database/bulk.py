@@ -88,12 +88,13 @@ def _split(outcome: Outcome, items: Items, names: dict[str, str]) -> list[Outcom
         RaftdocError: another outcome of the whole command.
     """
     if not outcome.is_ok:
-        position = outcome.data if isinstance(outcome.data, int) else 0
+        data = outcome.data
+        position = data["position"] if isinstance(data, dict) else data or 0
         result_of(outcome, {**names, "document": str(items[position][0])})
     assert len(outcome.data) == len(items), (len(outcome.data), len(items))
     return [
-        Outcome(code, revision, created=code == "ok", replayed=outcome.replayed, time_ms=outcome.time_ms)
-        for code, revision in outcome.data
+        Outcome(code, revision, code == "ok", outcome.replayed, {"index": index[0]} if index else None, outcome.time_ms)
+        for code, revision, *index in outcome.data
     ]
 
 

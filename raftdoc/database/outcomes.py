@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
-from raftdoc.errors import CATALOGUE, Conflict, NotFound, RaftdocError, StateCorrupt
+from raftdoc.errors import CATALOGUE, Conflict, DuplicateKey, NotFound, NotIndexable, RaftdocError, StateCorrupt
 from raftdoc.statemachine.outcome import Outcome
 
 What = Literal["database", "collection", "document", "index", "node", "operation", "request", "group"]
@@ -21,13 +21,15 @@ def result_of(outcome: Outcome, names: dict[str, str]) -> Outcome:
     """
     if outcome.is_ok:
         return outcome
-    error = error_of(outcome.code, names)
+    error = error_of(outcome.code, names, outcome.data)
     error.replayed = outcome.replayed
     raise error
 
 
-def error_of(code: str, names: dict[str, str]) -> RaftdocError:
-    """Return the error of a code that apply decided."""
+def error_of(code: str, names: dict[str, str], data: Any = None) -> RaftdocError:
+    """Return the error of a code that apply decided; `data` is that of the outcome."""
+    if isinstance(data, dict) and "index" in data:
+        return _refusal_of_index(code, data)
     for what in WHAT:
         if code == f"{what}_not_found":
             return NotFound(what, names.get(what, ""))
@@ -35,6 +37,14 @@ def error_of(code: str, names: dict[str, str]) -> RaftdocError:
     if cls is None:
         return StateCorrupt(f"apply answered an unknown code {code!r}")
     return cls(DETAILS.get(code, Conflict.title).format_map(_Names(names)))
+
+
+def _refusal_of_index(code: str, data: dict[str, Any]) -> RaftdocError:
+    index = data["index"]
+    detail = data.get("detail", f"the index {index} refuses the document")
+    if code == DuplicateKey.code:
+        return DuplicateKey(detail, index=index, key=data.get("key"))
+    return NotIndexable(detail, index=index, mongo_code=data.get("mongo_code", 0))
 
 
 class _Names(dict[str, str]):

@@ -1,15 +1,20 @@
-"""One collection: its descriptor (COLLECTION), its totals (DIGEST), and the header of a stored document."""
+"""One collection: its descriptor (COLLECTION), its totals (DIGEST), and the header of a stored document.
+
+descriptor    msgpack [id, created ms, options], and with indexes [..., next index id, [record of each index]]
+totals        documents, bytes, digest; then those of each index, in the order of the descriptor
+"""
 
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, field
+from typing import Any, Final
 
 import msgpack
 import orjson
 
-from raftdoc.errors import StateCorrupt
+from raftdoc.errors import InvalidRequest, StateCorrupt
+from raftdoc.statemachine.index_records import FIRST_INDEX_ID, CollectionIndex, decode_index, load_totals
 from raftdoc.statemachine.outcome import CollectionInfo, StoredDocument
 from raftdoc.statemachine.staging import DIGEST_BYTES, DIGEST_MASK, digest_of
 from raftdoc.storage.engine import Engine, EngineSnapshot
@@ -37,6 +42,11 @@ class Collection:
     """Of the bodies."""
     digest: int = 0
     """Over the documents."""
+    next_index_id: int = FIRST_INDEX_ID
+    indexes: list[CollectionIndex] = field(default_factory=list)
+    """In the order of their ids."""
+    is_described_anew: bool = False
+    """The descriptor has changed in this slice."""
 
     def copy(self) -> Collection:
         return Collection(
@@ -48,7 +58,13 @@ class Collection:
             self.document_count,
             self.document_bytes,
             self.digest,
+            self.next_index_id,
+            [index.copy() for index in self.indexes],
         )
+
+    def index(self, name: str) -> CollectionIndex | None:
+        """Return the index of this name; None: there is none."""
+        return next((index for index in self.indexes if index.definition.name == name), None)
 
     def add(self, key: bytes, value: bytes) -> None:
         """Count a document in."""
@@ -63,11 +79,17 @@ class Collection:
         self.digest = (self.digest - digest_of(key, value)) & DIGEST_MASK
 
     def encode_descriptor(self) -> bytes:
-        descriptor: bytes = msgpack.packb((self.id, self.created_ms, self.options))
+        fields: tuple[Any, ...] = (self.id, self.created_ms, self.options)
+        if self.next_index_id != FIRST_INDEX_ID:
+            fields += (self.next_index_id, [index.encode() for index in self.indexes])
+        descriptor: bytes = msgpack.packb(fields)
         return descriptor
 
     def encode_totals(self) -> bytes:
-        return _TOTALS.pack(self.document_count, self.document_bytes, self.digest.to_bytes(DIGEST_BYTES, "big"))
+        totals = _TOTALS.pack(self.document_count, self.document_bytes, self.digest.to_bytes(DIGEST_BYTES, "big"))
+        if self.indexes:
+            totals += b"".join([index.encode_totals() for index in self.indexes])
+        return totals
 
     def digest_text(self) -> str:
         return documents_digest(self.digest, self.document_count, self.document_bytes)
@@ -120,11 +142,14 @@ def parse_descriptor(keys: GroupKeys, key: bytes, value: bytes) -> Collection:
     """
     try:
         name = keys.collection_name(key)
-        collection_id, created_ms, options = msgpack.unpackb(value)
-        prefix = keys.document_prefix(collection_id)
-    except (ValueError, TypeError, struct.error) as error:
+        id_, created_ms, options, *rest = msgpack.unpackb(value, use_list=False)
+        collection = Collection(name, id_, created_ms, options, keys.document_prefix(id_))
+        if rest:
+            collection.next_index_id, records = rest
+            collection.indexes = [decode_index(keys, id_, record) for record in records]
+    except (ValueError, TypeError, struct.error, InvalidRequest) as error:
         raise StateCorrupt(f"group {keys.group}: the descriptor of collection {key!r}: {error}") from error
-    return Collection(name, collection_id, created_ms, options, prefix)
+    return collection
 
 
 def load_collections(engine: Engine, keys: GroupKeys) -> dict[str, Collection]:
@@ -136,8 +161,9 @@ def load_collections(engine: Engine, keys: GroupKeys) -> dict[str, Collection]:
     collections = load_descriptors(engine, keys)
     for collection in collections:
         stored = engine.get(keys.digest(collection.id))
-        if stored is None or len(stored) != _TOTALS.size:
+        if stored is None or len(stored) < _TOTALS.size:
             raise StateCorrupt(f"the totals of collection {collection.name!r} are missing or damaged")
-        collection.document_count, collection.document_bytes, digest = _TOTALS.unpack(stored)
+        collection.document_count, collection.document_bytes, digest = _TOTALS.unpack_from(stored)
         collection.digest = int.from_bytes(digest, "big")
+        load_totals(collection.name, collection.indexes, stored[_TOTALS.size :])
     return {collection.name: collection for collection in collections}

@@ -17,12 +17,12 @@ from raftdoc.statemachine.collection import Collection, load_collections, stored
 from raftdoc.statemachine.database_commands import CLOSED_HANDLERS, OPEN_HANDLERS
 from raftdoc.statemachine.database_slice import (
     CLOSED_NAME,
-    DROPPED_PREFIX,
     FIRST_COLLECTION_ID,
     NEXT_COLLECTION_NAME,
     DatabaseSlice,
+    load_dropped,
 )
-from raftdoc.statemachine.digest import machine_digest
+from raftdoc.statemachine.digest import index_digest_name, machine_digest
 from raftdoc.statemachine.dispatch import apply_commands, holds_commands
 from raftdoc.statemachine.outcome import CollectionInfo, Outcome, RequestRecord, StoredDocument
 from raftdoc.statemachine.requests import Requests
@@ -31,7 +31,7 @@ from raftdoc.storage.engine import Engine
 from raftdoc.storage.keyspace import GroupKeys, prefix_stop
 
 SWEEP_PER_ENTRY_MAX: Final = 256
-"""Documents of dropped collections that each entry of commands removes on the side."""
+"""Keys of dropped collections and indexes that each entry of commands removes on the side."""
 
 
 class DatabaseMachine:
@@ -50,7 +50,7 @@ class DatabaseMachine:
         self._requests = Requests(engine, keys, records_max=requests_max)
         self._collections = load_collections(engine, keys)
         self._next_collection_id = load_number(engine, keys, NEXT_COLLECTION_NAME, FIRST_COLLECTION_ID)
-        self._dropped = _load_dropped(engine, keys)
+        self._dropped = load_dropped(engine, keys)
         closed = engine.get(keys.meta(CLOSED_NAME))
         self._closed = None if closed is None else closed.decode()
 
@@ -74,7 +74,7 @@ class DatabaseMachine:
 
     @property
     def has_dropped_documents(self) -> bool:
-        """True while documents of dropped collections are left: every entry removes some, `sweep` removes more."""
+        """True while something of dropped collections or indexes is left: every entry removes some, `sweep` more."""
         return bool(self._dropped)
 
     def apply(self, entries: Sequence[Entry]) -> list[list[Outcome]]:
@@ -181,7 +181,12 @@ class DatabaseMachine:
 
         Replicas at equal applied index have equal digests; `digest` recomputes them from what is stored.
         """
-        collections = {name: collection.digest_text() for name, collection in self._collections.items()}
+        collections = {}
+        for name, collection in self._collections.items():
+            collections[name] = collection.digest_text()
+            for index in collection.indexes:
+                if index.definition.state != "failed":
+                    collections[index_digest_name(name, index.definition.name)] = index.digest_text()
         return machine_digest(self._progress, self._keys, collections)
 
     def _collection(self, name: str) -> Collection:
@@ -194,8 +199,3 @@ class DatabaseMachine:
     def _check_open(self) -> None:
         if self._closed is not None:
             raise NotFound("database", self._closed)
-
-
-def _load_dropped(engine: Engine, keys: GroupKeys) -> dict[int, bytes]:
-    prefix = keys.meta(DROPPED_PREFIX)
-    return {int(key[len(prefix) :]): start for key, start in engine.scan(prefix, prefix_stop(prefix))}

@@ -11,6 +11,7 @@ from raftdoc.errors import FormatTooNew, StateCorrupt
 from raftdoc.raft.messages import Entry, EntryKind
 from raftdoc.statemachine.commands import FEATURE_LEVEL
 from raftdoc.statemachine.outcome import Outcome
+from raftdoc.statemachine.refusal import Refused
 from raftdoc.statemachine.requests import Requests
 from raftdoc.statemachine.staging import Staged
 
@@ -62,10 +63,13 @@ def apply_commands(target: Target, requests: Requests, entry: Entry) -> list[Out
         handler = target.handlers.get(op)
         if handler is None:
             raise FormatTooNew(f"entry {entry.index} holds command {op}, which this version does not know")
-        if request is None:
-            outcomes.append(handler(target, command))
-        else:
-            outcomes.append(requests.once(staged, request, handler, target, command))
+        try:
+            if request is None:
+                outcomes.append(handler(target, command))
+            else:
+                outcomes.append(requests.once(staged, request, handler, target, command))
+        except Refused as refusal:
+            outcomes.append(refusal.outcome)
     return outcomes
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from raftdoc.statemachine.collection import DOCUMENT_FORMAT, DOCUMENT_HEADER, Collection
+from raftdoc.statemachine.collection import Collection
 from raftdoc.statemachine.commands import Op
 from raftdoc.statemachine.database_slice import DatabaseSlice
 from raftdoc.statemachine.dispatch import Command, Handler
+from raftdoc.statemachine.document_writes import delete_document, write_document
 from raftdoc.statemachine.outcome import OK, Outcome
+from raftdoc.statemachine.refusal import Refused
 from raftdoc.statemachine.results import ItemResult
 
 
@@ -17,9 +19,9 @@ def put(target: DatabaseSlice, command: Command) -> Outcome:
     collection = target.collection(name) or target.create_collection(name)
     if collection is None:
         return Outcome("limit_reached", 0, False, False, None, target.staged.time_ms)
-    key = collection.prefix + id_key
-    old = target.staged.get(key)
-    return Outcome(OK, _write(target, collection, key, document, old), old is None, False, None, target.staged.time_ms)
+    old = target.staged.get(collection.prefix + id_key)
+    revision = write_document(target, collection, id_key, document, old)
+    return Outcome(OK, revision, old is None, False, None, target.staged.time_ms)
 
 
 def put_if(target: DatabaseSlice, command: Command) -> Outcome:
@@ -32,7 +34,7 @@ def put_if(target: DatabaseSlice, command: Command) -> Outcome:
     collection = collection or target.create_collection(name)
     if collection is None:
         return Outcome("limit_reached", time_ms=time_ms)
-    revision = _write(target, collection, collection.prefix + id_key, document, old)
+    revision = write_document(target, collection, id_key, document, old)
     return Outcome(OK, revision, old is None, time_ms=time_ms)
 
 
@@ -42,8 +44,9 @@ def create(target: DatabaseSlice, command: Command) -> Outcome:
     collection = target.collection(name) or target.create_collection(name)
     if collection is None:
         return Outcome("limit_reached", time_ms=time_ms)
-    code, revision = _create_one(target, collection, id_key, document)
-    return Outcome(code, revision, code == OK, time_ms=time_ms)
+    if target.staged.get(collection.prefix + id_key) is not None:
+        return Outcome("duplicate_key", time_ms=time_ms)
+    return Outcome(OK, write_document(target, collection, id_key, document, None), True, time_ms=time_ms)
 
 
 def create_many(target: DatabaseSlice, command: Command) -> Outcome:
@@ -58,9 +61,25 @@ def create_many(target: DatabaseSlice, command: Command) -> Outcome:
     collection = target.collection(name) or target.create_collection(name)
     if collection is None:
         return Outcome("limit_reached", time_ms=time_ms)
+    if atomic and collection.indexes:
+        return _create_all(target, collection, items)
     pairs = zip(items[::2], items[1::2], strict=True)
     results = tuple([_create_one(target, collection, id_key, document) for id_key, document in pairs])
     return Outcome(OK, created=True, data=results, time_ms=time_ms)
+
+
+def _create_all(target: DatabaseSlice, collection: Collection, items: tuple[bytes, ...]) -> Outcome:
+    """Create documents whose ids are free, or none: an index may refuse any of them."""
+    savepoint = target.savepoint()
+    results = []
+    for position in range(0, len(items), 2):
+        try:
+            results.append((OK, write_document(target, collection, items[position], items[position + 1], None)))
+        except Refused as refusal:
+            target.roll_back(savepoint)
+            outcome = refusal.outcome
+            return outcome._replace(data={**outcome.data, "position": position // 2})
+    return Outcome(OK, created=True, data=tuple(results), time_ms=target.staged.time_ms)
 
 
 def delete(target: DatabaseSlice, command: Command) -> Outcome:
@@ -69,16 +88,12 @@ def delete(target: DatabaseSlice, command: Command) -> Outcome:
     collection = target.collection(name)
     if collection is None:
         return Outcome("collection_not_found", time_ms=staged.time_ms)
-    key = collection.prefix + id_key
-    old = staged.get(key)
+    old = staged.get(collection.prefix + id_key)
     if expected is not None and _revision(old) != expected:
         return Outcome("precondition_failed", time_ms=staged.time_ms)
     if old is None:
         return Outcome("document_not_found", time_ms=staged.time_ms)
-    collection.remove(key, old)
-    staged.changes[key] = None
-    # A deletion is a change of the document like any other, and takes its number.
-    staged.next_revision()
+    delete_document(target, collection, id_key, old)
     return Outcome(OK, time_ms=staged.time_ms)
 
 
@@ -87,23 +102,13 @@ def _revision(stored: bytes | None) -> int:
     return 0 if stored is None else int.from_bytes(stored[:8], "big")
 
 
-def _write(target: DatabaseSlice, collection: Collection, key: bytes, document: bytes, old: bytes | None) -> int:
-    """Store a document over what is there; return its revision."""
-    staged = target.staged
-    revision = staged.next_revision()
-    value = DOCUMENT_HEADER.pack(revision, staged.time_ms, DOCUMENT_FORMAT) + document
-    if old is not None:
-        collection.remove(key, old)
-    collection.add(key, value)
-    staged.changes[key] = value
-    return revision
-
-
 def _create_one(target: DatabaseSlice, collection: Collection, id_key: bytes, document: bytes) -> ItemResult:
-    key = collection.prefix + id_key
-    if target.staged.get(key) is not None:
+    if target.staged.get(collection.prefix + id_key) is not None:
         return "duplicate_key", 0
-    return OK, _write(target, collection, key, document, None)
+    try:
+        return OK, write_document(target, collection, id_key, document, None)
+    except Refused as refusal:
+        return refusal.outcome.code, 0, refusal.outcome.data["index"]
 
 
 def _first_existing(target: DatabaseSlice, name: str, id_keys: tuple[bytes, ...]) -> int | None:

@@ -30,6 +30,7 @@ from raftdoc.limits import (
     IDEMPOTENCY_RECORDS_MAX,
 )
 from raftdoc.statemachine.outcome import Outcome, RequestRecord
+from raftdoc.statemachine.refusal import Refused
 from raftdoc.statemachine.results import compact_data, expand_data
 from raftdoc.statemachine.staging import DIGEST_MASK, Made, Staged, digest_of
 from raftdoc.storage.engine import Engine
@@ -88,7 +89,10 @@ class Requests:
         refusal = _refuse_by_time(key, staged)
         if refusal is not None:
             return refusal
-        outcome = handler(target, command)
+        try:
+            outcome = handler(target, command)
+        except Refused as refused:
+            outcome = refused.outcome
         self._remember(staged, RequestRecord(key, fingerprint, outcome, staged.time_ms + retention_ms), record_key)
         return outcome
 

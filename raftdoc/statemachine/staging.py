@@ -134,6 +134,15 @@ class Staged:
         found.sort()
         return found[:count_max]
 
+    def pairs(self, start: bytes, stop: bytes) -> list[tuple[bytes, bytes]]:
+        """Return all (key, value) of start <= key < stop, as this slice leaves them so far. For short ranges."""
+        staged = {key: value for key, value in self.changes.items() if start <= key < stop}
+        stored = self.engine.scan(start, stop)
+        if not staged:
+            return list(stored)
+        merged = dict(stored) | staged
+        return [(key, value) for key, value in sorted(merged.items()) if value is not None]
+
     def finish(self) -> None:
         """Add the counters to the changes."""
         self.changes[self.keys.meta(STATE_NAME)] = encode_progress(self.progress)

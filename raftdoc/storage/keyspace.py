@@ -7,7 +7,7 @@
     0x02  COLLECTION     name, UTF-8                             what is known of the collection
     0x03  DIGEST         collection id (4 B)                     state digest of the collection
     0x10  DOCUMENT       collection id (4 B) | id key            revision, time, normalised JSON
-    0x20  INDEX          collection id (4 B) | index id (4 B) | value key | id key
+    0x20  INDEX          collection id (4 B) | index id (4 B) | value key | id key, of a unique index without id key
     0x30  CHANGE         revision (8 B)                          one document change, for watchers
     0x40  DEDUP          idempotency key, UTF-8                  the outcome that was answered
     0x41  DEDUP_EXPIRY   log time ms (8 B) | idempotency key     empty
@@ -40,6 +40,7 @@ class KeyKind(IntEnum):
 _HEAD = Struct(">IIB")
 _U32 = Struct(">I")
 _U64 = Struct(">Q")
+_INDEX_IDS = Struct(">II")
 HEAD_BYTES = _HEAD.size
 COLLECTION_ID_BYTES = _U32.size
 
@@ -143,11 +144,14 @@ class GroupKeys:
         prefix = self.document_prefix(collection_id)
         return prefix, prefix_stop(prefix)
 
-    def index(self, collection_id: int, index_id: int, value_key: bytes, id_key: bytes) -> bytes:
-        return self.index_prefix(collection_id, index_id) + value_key + id_key
-
     def index_prefix(self, collection_id: int, index_id: int) -> bytes:
-        return self._index + _U32.pack(collection_id) + _U32.pack(index_id)
+        """Return what every key of an index starts with; the value key follows."""
+        return self._index + _INDEX_IDS.pack(collection_id, index_id)
+
+    def index_ids(self, key: bytes) -> tuple[int, int]:
+        """Return (collection id, index id) of an INDEX key."""
+        collection_id, index_id = _INDEX_IDS.unpack_from(key, HEAD_BYTES)
+        return collection_id, index_id
 
     def change(self, revision: int) -> bytes:
         return self._change + _U64.pack(revision)

@@ -30,7 +30,7 @@ def some_keys(keys: GroupKeys) -> list[bytes]:
         keys.collection("orders"),
         keys.digest(7),
         keys.document(7, b"\x01"),
-        keys.index(7, 2, b"\x02", b"\x01"),
+        keys.index_prefix(7, 2) + b"\x02\x01",
         keys.change(1 << 40),
         keys.dedup("a-key"),
         keys.dedup_expiry(123, "a-key"),
