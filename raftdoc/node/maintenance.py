@@ -91,8 +91,11 @@ class Maintenance:
         index = min(replica.durable_applied_index, replica.matched_everywhere)
         if index > core.log.compacted_index:
             term = core.log.term_at(index)
+            # Entries with configurations go, too: the record has to say which one the rest begins with.
+            configuration = core.configuration_at(index)
             core.compact(index)
-            self._node.record(log_record(replica.group, compacted=(index, term)))
+            record = log_record(replica.group, compacted=(index, term), configuration=configuration)
+            self._node.record(record)
 
     def _peers(self, replica: Replica) -> list[NodeId]:
         return [peer for peer in replica.core.configuration.members() if peer != self._node.node]
