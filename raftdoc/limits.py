@@ -88,6 +88,32 @@ INFLIGHT_BYTES_MAX: Final = 8 * MIB
 APPEND_BYTES_MAX: Final = 1 * MIB
 CLUSTER_NODES_MAX: Final = 64
 
+# Snapshots --------------------------------------------------------------------------------------
+SNAPSHOT_CHUNK_BYTES: Final = 256 * KIB
+"""Of keys and values: some 600 small documents, 2 ms of the loop to make or to write."""
+SNAPSHOT_WINDOW_CHUNKS: Final = 16
+"""Sent and not yet written by the receiver, which holds them in memory."""
+SNAPSHOT_WINDOW_BYTES: Final = 8 * MIB
+"""The same, of keys and values; one chunk alone may have more."""
+SNAPSHOT_STREAMS_MAX: Final = 2
+"""That a node sends at a time, and that it receives at a time."""
+SNAPSHOT_BYTES_PER_S: Final = 16 * MIB
+"""What a node that has writes to do sends of snapshots."""
+SNAPSHOT_IDLE_BYTES_PER_S: Final = 512 * MIB
+SNAPSHOT_RESEND_MS: Final = 1000
+"""A stream without any answer for so long begins again where the receiver is."""
+SNAPSHOT_SILENCE_MS_MAX: Final = 30_000
+"""A stream that nothing was heard of for so long is given up, by either side."""
+SNAPSHOT_BACKOFF_MS_MIN: Final = 200
+SNAPSHOT_BACKOFF_MS_MAX: Final = 10_000
+SNAPSHOT_DAMAGES_MAX: Final = 8
+"""Damaged chunks after which a stream is given up."""
+SNAPSHOT_HOLD_MS: Final = 10_000
+"""How long after a transfer the log behind it is kept, so that the follower need not have another."""
+SNAPSHOT_PROGRESS_MS: Final = 5000
+INCARNATION_DROP_KEYS: Final = 500
+INCARNATION_DROP_PAUSE_MS: Final = 2
+
 # The wire ---------------------------------------------------------------------------------------
 FRAME_BYTES_MAX: Final = 64 * MIB
 PEER_QUEUE_BYTES_MAX: Final = 64 * MIB

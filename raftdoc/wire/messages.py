@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from raftdoc.ids import BootId, ClusterId, GroupId, Index, NodeId, StoreId, Term
+from raftdoc.raft import Configuration
 from raftdoc.raft import messages as raft
 
 WIRE_VERSION_MIN: Final = 1
@@ -147,7 +148,75 @@ class GroupAnswer(NamedTuple):
     """Per other member: match index, and for learners how fit it is to vote (`CatchUp`)."""
 
 
-NodeMessage: TypeAlias = Forward | Forwarded | Ping | Pong | MatchedEverywhere | StateDigest | GroupCall | GroupAnswer
+class SnapshotBegin(NamedTuple):
+    """The leader of `term` offers its state; said again, it asks how far the receiver is."""
+
+    stream: int
+    """Random; of one pinned state for one peer."""
+    term: Term
+    index: Index  # type: ignore[assignment]  # the field's word wins over tuple.index
+    index_term: Term
+    configuration: Configuration
+    """In force at index."""
+    time_ms: int
+    """Log time at index."""
+    state_format: int
+    """Of the keys and values: a receiver that does not know it refuses."""
+    boot_id: BootId
+
+
+class SnapshotChunk(NamedTuple):
+    """`data` is a chunk of `raftdoc.storage.snapshot`, the sequence-th of its stream from 0."""
+
+    stream: int
+    sequence: int
+    pair_count: int
+    raw_bytes: int
+    checksum: int
+    data: bytes
+
+
+class SnapshotEnd(NamedTuple):
+    """All is sent. `digest`: the state digest as the sender's machine keeps it, (what, text) by name."""
+
+    stream: int
+    chunk_count: int
+    digest: tuple[tuple[str, str], ...]
+
+
+class SnapshotAbort(NamedTuple):
+    """The sender gives its stream up."""
+
+    stream: int
+
+
+class SnapshotStatus(NamedTuple):
+    """The receiver's answer: what became of the stream, and how far it is."""
+
+    stream: int
+    state: int
+    """One of `StreamState`."""
+    chunk_count: int
+    """Written, without a gap."""
+    after: bytes
+    """The last key written, without its scope: where the stream goes on."""
+
+
+NodeMessage: TypeAlias = (
+    Forward
+    | Forwarded
+    | Ping
+    | Pong
+    | MatchedEverywhere
+    | StateDigest
+    | SnapshotBegin
+    | SnapshotChunk
+    | SnapshotEnd
+    | SnapshotAbort
+    | SnapshotStatus
+    | GroupCall
+    | GroupAnswer
+)
 HandshakeMessage: TypeAlias = Hello | Challenge | Proof | Welcome | Refuse
 
 MESSAGE_NUMBERS: Final[Mapping[int, type[tuple[Any, ...]]]] = MappingProxyType(

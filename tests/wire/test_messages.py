@@ -39,6 +39,11 @@ def test_numbers_are_never_used_again_for_something_else() -> None:
         35: "Pong",
         36: "MatchedEverywhere",
         37: "StateDigest",
+        38: "SnapshotBegin",
+        39: "SnapshotChunk",
+        40: "SnapshotEnd",
+        41: "SnapshotAbort",
+        42: "SnapshotStatus",
         48: "GroupCall",
         49: "GroupAnswer",
     }
