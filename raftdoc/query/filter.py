@@ -1,0 +1,76 @@
+"""Filters: which documents a query means, and which element of an array made one match.
+
+filter = parse_filter({"grades": {"$gte": 85}})
+filter.matches({"_id": 1, "grades": [70, 87]})                        True
+filter.position({"_id": 1, "grades": [70, 87]}, ("grades",))          1, what the positional `$` means
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from raftdoc.document.path import Path
+from raftdoc.document.value import JsonValue
+from raftdoc.query.ast import Always, And, ExprMatch, Node, Nor, Not, Or
+from raftdoc.query.filter_parser import FilterParser
+from raftdoc.query.matcher import Predicate, compile_node
+from raftdoc.query.position import find_positions
+
+if TYPE_CHECKING:
+    from raftdoc.query.context import Context
+
+
+def parse_filter(spec: JsonValue, pointer: str = "", *, variables: frozenset[str] = frozenset()) -> Filter:
+    """Return the filter that spec says; `variables` are what `$expr` may read as `$$name`.
+
+    Raises:
+        InvalidQuery: it is no filter; the pointer is below `pointer`.
+    """
+    return Filter(FilterParser(variables).parse(spec, pointer))
+
+
+class Filter:
+    """A parsed filter. `root` is its AST."""
+
+    __slots__ = ("_predicate", "root", "uses_expressions")
+
+    def __init__(self, root: Node) -> None:
+        self.root = root
+        self.uses_expressions = _uses_expressions(root)
+        self._predicate: Predicate = compile_node(root, None)
+
+    def bind(self, context: Context | None) -> Predicate:
+        """Return the closure to call for every document of one run."""
+        if context is None or not self.uses_expressions:
+            return self._predicate
+        return compile_node(self.root, context)
+
+    def matches(self, document: dict[str, JsonValue], context: Context | None = None) -> bool:
+        """Return whether the document is meant.
+
+        Raises:
+            InvalidQuery: an expression of `$expr` cannot take a value of the document.
+        """
+        return self.bind(context)(document)
+
+    def position(self, document: dict[str, JsonValue], array_path: Path, context: Context | None = None) -> int | None:
+        """Return the place of the element by which the array at array_path made the document match.
+
+        Where no condition looked into that array, the place that a condition found in another; None where none
+        did. Of several conditions on one array the last counts. The document is one that matches.
+        """
+        places = find_positions(self.root, document, context)
+        return places.get(array_path, next(reversed(places.values()), None))
+
+    @property
+    def is_everything(self) -> bool:
+        """Whether it matches every document."""
+        return self.root == Always(True)
+
+
+def _uses_expressions(node: Node) -> bool:
+    if isinstance(node, And | Or | Nor):
+        return any(_uses_expressions(child) for child in node.children)
+    if isinstance(node, Not):
+        return _uses_expressions(node.child)
+    return isinstance(node, ExprMatch)

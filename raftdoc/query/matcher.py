@@ -1,0 +1,203 @@
+"""From the nodes of a filter to one closure over a document.
+
+A subject is the document, or inside `$elemMatch` one element. A leaf looks along its path into a subject that is
+an object; with the empty path it tests the subject itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeAlias
+
+from raftdoc.document.path import MISSING, Path, Reached, is_object, values_at
+from raftdoc.document.value import JsonValue
+from raftdoc.query.ast import (
+    All,
+    Always,
+    And,
+    Bits,
+    Compare,
+    ElemMatch,
+    Exists,
+    ExprMatch,
+    In,
+    Mod,
+    Node,
+    Nor,
+    Not,
+    Or,
+    Regex,
+    SchemaMatch,
+    Size,
+    TypeIs,
+)
+from raftdoc.query.context import Context
+from raftdoc.query.predicates import (
+    Test,
+    bits_test,
+    compare_test,
+    exists_test,
+    in_test,
+    is_truthy,
+    mod_test,
+    regex_test,
+    type_test,
+)
+from raftdoc.query.schema_match import schema_test
+
+if TYPE_CHECKING:
+    from raftdoc.query.expression import Expression
+
+Predicate: TypeAlias = Callable[[JsonValue], bool]
+
+
+def compile_node(node: Node, context: Context | None) -> Predicate:
+    """Return the predicate of a node; the context is what `$expr` sees besides the document."""
+    match node:
+        case Always(result):
+            return lambda _subject: result
+        case And(children):
+            return _all_of([compile_node(child, context) for child in children])
+        case Or(children):
+            return _any_of([compile_node(child, context) for child in children])
+        case Nor(children):
+            return _negated(_any_of([compile_node(child, context) for child in children]))
+        case Not(child):
+            return _negated(compile_node(child, context))
+        case All(_, children):
+            return _all_of([compile_node(child, context) for child in children])
+        case ExprMatch(expression):
+            return _expression_predicate(expression, context)
+        case SchemaMatch(schema):
+            return schema_test(schema)
+        case _:
+            return _leaf(node, context)
+
+
+def _all_of(predicates: list[Predicate]) -> Predicate:
+    if len(predicates) == 1:
+        return predicates[0]
+    if len(predicates) == 2:
+        first, second = predicates
+        return lambda subject: first(subject) and second(subject)
+
+    return lambda subject: all(predicate(subject) for predicate in predicates)
+
+
+def _any_of(predicates: list[Predicate]) -> Predicate:
+    if len(predicates) == 1:
+        return predicates[0]
+    if len(predicates) == 2:
+        first, second = predicates
+        return lambda subject: first(subject) or second(subject)
+    return lambda subject: any(predicate(subject) for predicate in predicates)
+
+
+def _negated(predicate: Predicate) -> Predicate:
+    return lambda subject: not predicate(subject)
+
+
+def _expression_predicate(expression: Expression, context: Context | None) -> Predicate:
+    from raftdoc.query.expression import evaluate
+
+    within = Context() if context is None else context
+
+    def predicate(subject: JsonValue) -> bool:
+        value = evaluate(expression, subject, within)
+        return value is not MISSING and is_truthy(value)
+
+    return predicate
+
+
+def leaf_test(
+    node: Compare | In | Exists | TypeIs | Regex | ElemMatch | Size | Mod | Bits, context: Context | None
+) -> tuple[Test, bool]:
+    """Return the test of a leaf, and whether an array at the end of its path is taken apart for it."""
+    match node:
+        case Compare():
+            return compare_test(node), True
+        case In():
+            return in_test(node), True
+        case Exists():
+            return exists_test, True
+        case TypeIs():
+            return type_test(node), True
+        case Regex():
+            return regex_test(node), True
+        case Mod():
+            return mod_test(node), True
+        case Bits():
+            return bits_test(node), True
+        case Size(_, size):
+            return lambda reached: isinstance(reached, list) and len(reached) == size, False
+        case ElemMatch():
+            return _element_test(node, context), False
+
+
+def _element_test(node: ElemMatch, context: Context | None) -> Test:
+    place = element_finder(node, context)
+    return lambda reached: isinstance(reached, list) and place(reached) is not None
+
+
+def element_finder(node: ElemMatch, context: Context | None) -> Callable[[list[JsonValue]], int | None]:
+    """Return what finds the place of the first element that meets the child of `$elemMatch`."""
+    predicate, is_value = compile_node(node.child, context), node.is_value
+
+    def find(array: list[JsonValue]) -> int | None:
+        for place, element in enumerate(array):
+            subject = element
+            if not is_value:
+                if isinstance(element, list):
+                    # An array is looked into as an object whose names are its indices.
+                    subject = {str(index): member for index, member in enumerate(element)}
+                elif not is_object(element):
+                    continue
+            if predicate(subject):
+                return place
+        return None
+
+    return find
+
+
+def _leaf(
+    node: Compare | In | Exists | TypeIs | Regex | ElemMatch | Size | Mod | Bits, context: Context | None
+) -> Predicate:
+    test, expands = leaf_test(node, context)
+    path = node.path
+    if not path:
+        return test
+    if len(path) == 1:
+        return _at_name(path[0], test, expands=expands)
+    return _at_path(path, test, expands=expands)
+
+
+def _at_name(name: str, test: Test, *, expands: bool) -> Predicate:
+    def predicate(subject: JsonValue) -> bool:
+        value: Reached = subject.get(name, MISSING)  # type: ignore[union-attr]
+        if type(value) is list and expands and any(map(test, value)):
+            return True
+        return test(value)
+
+    return predicate
+
+
+def _at_path(path: Path, test: Test, *, expands: bool) -> Predicate:
+    *parents, last = path
+
+    def predicate(subject: JsonValue) -> bool:
+        value: Reached = subject
+        for name in parents:
+            if type(value) is not dict:
+                break
+            value = value.get(name, MISSING)
+        if type(value) is dict:
+            value = value.get(last, MISSING)
+            if type(value) is not list or not expands:
+                return test(value)
+        assert isinstance(subject, dict), type(subject)
+        return any(map(test, values_at(subject, path, expand_leaf=expands)))
+
+    # A name that begins with `$` must not lead into a tagged scalar: only values_at looks for that.
+    if any(name.startswith("$") for name in path):
+        return lambda subject: any(map(test, values_at(subject, path, expand_leaf=expands)))  # type: ignore[arg-type]
+    return predicate

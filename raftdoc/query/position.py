@@ -1,0 +1,103 @@
+"""Which element of which array made a document match: what the positional `$` stands for.
+
+The outermost array on a path counts. `$not` and `$nor` find no place; of `$or` only the first branch that matches
+counts; the array as a whole, `$size` and an index in the path name no element.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeAlias, cast
+
+from raftdoc.document.path import Path, Reached, values_at
+from raftdoc.document.value import JsonValue
+from raftdoc.query.ast import (
+    All,
+    Always,
+    And,
+    Bits,
+    Compare,
+    ElemMatch,
+    Exists,
+    ExprMatch,
+    In,
+    Mod,
+    Node,
+    Nor,
+    Not,
+    Or,
+    Regex,
+    SchemaMatch,
+    Size,
+    TypeIs,
+)
+from raftdoc.query.matcher import compile_node, element_finder, leaf_test
+
+if TYPE_CHECKING:
+    from raftdoc.query.context import Context
+
+Places: TypeAlias = dict[Path, int]
+"""Array path to place, in the order in which the conditions found them."""
+
+
+def find_positions(root: Node, document: dict[str, JsonValue], context: Context | None) -> Places:
+    """Return the places that the conditions of a matching document found."""
+    places: Places = {}
+    _visit(root, document, context, places)
+    return places
+
+
+def _visit(node: Node, document: dict[str, JsonValue], context: Context | None, places: Places) -> None:
+    match node:
+        case And(children) | All(_, children):
+            for child in children:
+                _visit(child, document, context, places)
+        case Or(children):
+            for child in children:
+                if compile_node(child, context)(document):
+                    _visit(child, document, context, places)
+                    return
+        case Always() | Nor() | Not() | ExprMatch() | SchemaMatch() | Size():
+            return
+        case _:
+            found = _place(node, document, context)
+            if found is not None:
+                path, place = found
+                places.pop(path, None)
+                places[path] = place
+
+
+def _place(
+    node: Compare | In | Exists | TypeIs | Regex | ElemMatch | Mod | Bits,
+    document: dict[str, JsonValue],
+    context: Context | None,
+) -> tuple[Path, int] | None:
+    path, array = node.path, cast("JsonValue", document)
+    for depth, name in enumerate(path):
+        if not isinstance(array, dict) or name not in array:
+            return None
+        array = array[name]
+        if isinstance(array, list):
+            place = _place_in(node, array, path[depth + 1 :], context)
+            return None if place is None else (path[: depth + 1], place)
+    return None
+
+
+def _place_in(
+    node: Compare | In | Exists | TypeIs | Regex | ElemMatch | Mod | Bits,
+    array: list[JsonValue],
+    rest: Path,
+    context: Context | None,
+) -> int | None:
+    if not rest and isinstance(node, ElemMatch):
+        return element_finder(node, context)(array)
+    test, expands = leaf_test(node, context)
+    for place, element in enumerate(array):
+        if not rest:
+            reached: list[Reached] = [element]
+        elif isinstance(element, dict):
+            reached = values_at(element, rest, expand_leaf=expands)
+        else:
+            continue
+        if any(map(test, reached)):
+            return place
+    return None
