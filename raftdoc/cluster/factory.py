@@ -13,6 +13,7 @@ from raftdoc.limits import (
     INFLIGHT_BYTES_MAX,
     INFLIGHT_MESSAGES_MAX,
     LEASE_MARGIN_MS,
+    MIB,
     NS_PER_MS,
     READ_QUEUE_MAX,
     UNCOMMITTED_BYTES_MAX_GROUP,
@@ -20,7 +21,8 @@ from raftdoc.limits import (
 from raftdoc.node.clock import Clock
 from raftdoc.node.replica import Replica, StateMachine
 from raftdoc.raft import Configuration, Raft, RaftSettings, Restored
-from raftdoc.raft.messages import HardState
+from raftdoc.raft.membership import decode_configuration
+from raftdoc.raft.messages import EntryKind, HardState
 from raftdoc.statemachine.catalog_machine import CatalogMachine
 from raftdoc.statemachine.database_machine import DatabaseMachine
 from raftdoc.storage.engine import Engine
@@ -28,6 +30,7 @@ from raftdoc.storage.keyspace import GroupKeys
 from raftdoc.storage.log.log import LogRecord, RecoveredGroup, SharedLog, log_record
 
 FIRST_INCARNATION = Incarnation(1)
+ENTRIES_READ_BYTES = 4 * MIB
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +89,7 @@ class ReplicaFactory:
             last_term=recovered.last_term,
             term_runs=tuple(recovered.term_runs),
             applied_index=machine.applied_index,
+            configurations=self._configurations(group, recovered),
         )
         return self._replica(group, recovered.incarnation, restored, machine, is_new=False)
 
@@ -105,6 +109,16 @@ class ReplicaFactory:
         replica = self._replica(group, FIRST_INCARNATION, restored, machine, is_new=True)
         record = log_record(group, hard_state=HardState(), configuration=configuration, incarnation=FIRST_INCARNATION)
         return replica, record
+
+    def _configurations(self, group: GroupId, recovered: RecoveredGroup) -> tuple[tuple[Index, Configuration], ...]:
+        """Return the configurations in the entries that the log has kept, by rising index."""
+        found = []
+        reader, index = self._log.reader(group), Index(recovered.compacted_index + 1)
+        while index <= recovered.last_index:
+            entries = reader.read(index, recovered.last_index, ENTRIES_READ_BYTES)
+            found += [(e.index, decode_configuration(e.payload)) for e in entries if e.kind == EntryKind.CONFIGURATION]
+            index = Index(entries[-1].index + 1)
+        return tuple(found)
 
     def _machine(self, group: GroupId, incarnation: Incarnation) -> StateMachine:
         keys = GroupKeys(group, incarnation)

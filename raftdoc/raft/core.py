@@ -96,7 +96,7 @@ class Raft:
     def read(self, context: int, now_ns: int) -> None:
         """Ask for a read index; Ready.reads or Ready.failed_reads answers, unless a message is lost on the way."""
         if self._leader is not None:
-            self._leader.read(Asker(None, context, self._state.settings.boot_id), now_ns)
+            self._leader.read(Asker(None, context, self._state.settings.boot_id, now_ns), now_ns)
         else:
             self._follower_reads.ask(context, now_ns)
 
@@ -263,6 +263,11 @@ class Raft:
     def configuration(self) -> Configuration:
         return self._state.configuration
 
+    @property
+    def is_configuration_committed(self) -> bool:
+        """Return whether the configuration in force is known here to be committed."""
+        return self._state.is_configuration_committed
+
     def configuration_at(self, index: Index) -> Configuration:
         """Return the configuration in force where the log ends at index, which is not below its compaction point.
 
@@ -306,7 +311,7 @@ class Raft:
             if self._leader is not None:
                 self._leader.on_read_request(sender, message, now_ns)
             else:
-                refuse(state, Asker(sender, message.context, message.boot_id))
+                refuse(state, Asker(sender, message.context, message.boot_id, now_ns))
         elif message.term == state.term and state.leader == sender:
             self._election.campaign_forced(now_ns)
 
@@ -359,6 +364,7 @@ class Raft:
         if self._leader is not None:
             self._leader.close()
             self._leader = None
+            self._state.forget_snapshots()
 
 
 def _is_pre_vote(message: Response) -> bool:
