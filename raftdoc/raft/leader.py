@@ -111,6 +111,8 @@ class Leader:
             self._next_heartbeat_ns = now_ns + self._state.settings.heartbeat_interval_ns
             self._replication.heartbeat_all(now_ns)
             self._replication.resend(now_ns)
+            if self.reads.count:
+                self.reads.expire(now_ns)
             self._reconfiguration.tick(now_ns)
             if self._reconfiguration.is_busy and self._has_committed_own():
                 self._reconfiguration.advance(now_ns)
@@ -152,7 +154,7 @@ class Leader:
 
     def on_read_request(self, sender: NodeId, message: ReadIndexRequest, now_ns: int) -> None:
         """Answer a follower's read; a heartbeat beside the answer brings it the commit index that it has to reach."""
-        self.read(Asker(sender, message.context, message.boot_id), now_ns)
+        self.read(Asker(sender, message.context, message.boot_id, now_ns), now_ns)
         progress = self._progress.get(sender)
         if progress is not None:
             self._replication.heartbeat(sender, progress, now_ns)
@@ -217,11 +219,12 @@ class Leader:
         return index
 
     def _refusal(self) -> Rejection:
-        """Return why nothing can be appended now."""
+        """Return why nothing can be appended now, although this node leads."""
+        state = self._state
+        reason = RejectReason.DISK if state.is_disk_full else RejectReason.DISK_STALLED
         if self.transfer.target is not None:
-            return Rejection(RejectReason.TRANSFERRING, self.transfer.target)
-        reason = RejectReason.DISK if self._state.is_disk_full else RejectReason.DISK_STALLED
-        return Rejection(reason, None)
+            reason = RejectReason.TRANSFERRING
+        return Rejection(reason, state.settings.node)
 
     def _inherit(self) -> None:
         """Count what earlier leaders left uncommitted against the budget, as far as the budget goes."""

@@ -7,6 +7,7 @@ Source: dissertation 6.4.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from typing import NamedTuple
 
 from raftdoc.ids import BootId, Index, NodeId
@@ -22,6 +23,7 @@ class Asker(NamedTuple):
     peer: NodeId | None
     context: int
     boot_id: BootId
+    asked_ns: int
 
 
 class LeaderReads:
@@ -79,6 +81,16 @@ class LeaderReads:
             for asker in askers:
                 answer(state, asker, self._index)
             self.advance(now_ns)
+
+    def expire(self, now_ns: int) -> None:
+        """Fail who has waited an election timeout: a leader that hears a quorum, and confirms nothing, is of no use."""
+        deadline_ns = now_ns - self._state.settings.election_timeout_ns
+        for askers in (self._askers, self._waiting):
+            # They are in the order in which they asked.
+            count = bisect_right(askers, deadline_ns, key=lambda asker: asker.asked_ns)
+            for asker in askers[:count]:
+                refuse(self._state, asker)
+            del askers[:count]
 
     def close(self) -> None:
         """Fail all that wait: this node leads no more."""

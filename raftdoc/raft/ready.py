@@ -43,7 +43,7 @@ class Rejection(NamedTuple):
 
     reason: RejectReason
     leader: NodeId | None
-    """Who leads, or, while leadership is handed over, who is going to."""
+    """Who leads, as far as this node knows; while leadership is handed over that is still this node."""
 
 
 class LogMark(NamedTuple):

@@ -297,6 +297,10 @@ class State:
         self._snapshots.append(peer)
         self._has_events = True
 
+    def forget_snapshots(self) -> None:
+        """Ask for none that was not handed out yet: this node leads no more."""
+        self._snapshots = []
+
     # Ready ----------------------------------------------------------------------------------------
 
     def on_persisted(self, mark: LogMark) -> None:

@@ -35,7 +35,7 @@ class Transfer:
     def begin(self, target: NodeId | None, now_ns: int) -> Rejection | None:
         """Take no more proposals, let the target catch up, then order it to campaign. None: whoever is best."""
         if self.target is not None:
-            return Rejection(RejectReason.TRANSFERRING, self.target)
+            return Rejection(RejectReason.TRANSFERRING, self._state.settings.node)
         target = self._choose(target, now_ns)
         if target is None:
             return Rejection(RejectReason.NO_TARGET, self._state.settings.node)

@@ -122,6 +122,31 @@ def test_6_4_round_needs_a_quorum_of_five() -> None:
     assert node.reads == [(7, 1)]
 
 
+def test_read_that_no_round_confirms_is_failed_after_an_election_timeout() -> None:
+    """A leader may hear a quorum for ever, and yet commit nothing of its term: what waits is let go."""
+    node = Lone(leases_enabled=False).elect(with_own=False)
+    node.read(7)
+    for number in range(W_MS // HEARTBEAT_MS):
+        assert node.failed_reads == []
+        node.tick(HEARTBEAT_MS)
+        node.beat_of(N2)
+        node.read(8 + number)
+    assert node.is_leader
+    assert node.failed_reads == [7]
+
+
+def test_read_of_a_round_in_flight_is_failed_after_an_election_timeout_too() -> None:
+    node = leader()
+    node.read(7)
+    for _ in range(W_MS // HEARTBEAT_MS):
+        node.tick(HEARTBEAT_MS)
+        node.beat_of(N2)
+    assert node.is_leader
+    assert node.failed_reads == [7]
+    node.beat_of(N2, read_round=1)
+    assert node.reads == []
+
+
 def test_6_4_learner_confirms_nothing() -> None:
     node = leader(learners=(N4,))
     node.read(7)
@@ -304,7 +329,7 @@ def test_3_10_target_that_has_not_flushed_is_ordered_when_it_has() -> None:
 def test_3_10_no_proposals_while_transferring() -> None:
     node = Lone().elect()
     node.transfer(N3)
-    assert node.propose() == Rejection(RejectReason.TRANSFERRING, N3)
+    assert node.propose() == Rejection(RejectReason.TRANSFERRING, N1)
 
 
 def test_3_10_target_campaigns_without_a_pre_vote() -> None:
@@ -324,7 +349,7 @@ def test_3_10_transfer_to_a_learner_or_stranger_or_oneself_is_refused() -> None:
 def test_3_10_second_transfer_is_refused_while_one_is_under_way() -> None:
     node = Lone().elect()
     node.transfer(N3)
-    assert node.transfer(N2) == Rejection(RejectReason.TRANSFERRING, N3)
+    assert node.transfer(N2) == Rejection(RejectReason.TRANSFERRING, N1)
 
 
 def test_3_10_only_a_leader_can_transfer() -> None:
