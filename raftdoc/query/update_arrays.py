@@ -1,0 +1,238 @@
+"""Operators on an array: `$push $addToSet $pop $pull $pullAll`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from raftdoc.document.path import MISSING, Reached, get_path, is_object
+from raftdoc.document.value import JsonValue, sort_key
+from raftdoc.errors import InvalidQuery, UpdateRefused
+from raftdoc.query.filter import Filter, parse_filter
+from raftdoc.query.update_tree import BAD_VALUE, FAILED_TO_PARSE, TYPE_MISMATCH, Act, Moment
+
+_CLAUSES: Final = frozenset({"$each", "$position", "$slice", "$sort"})
+
+Check = Callable[[JsonValue, str], None]
+Rearrange = Callable[[list[JsonValue]], list[JsonValue]]
+
+
+def _fault(detail: str, pointer: str, mongo_code: int = BAD_VALUE) -> InvalidQuery:
+    return InvalidQuery(detail, pointer=pointer, mongo_code=mongo_code)
+
+
+def _array(operator: str, value: Reached, pointer: str, mongo_code: int = BAD_VALUE) -> list[JsonValue]:
+    """Return the array that an operator works on.
+
+    Raises:
+        UpdateRefused: another value stands there.
+    """
+    if isinstance(value, list):
+        return value
+    detail = f"{operator} needs an array, and another value stands there"
+    raise UpdateRefused(detail, pointer=pointer, mongo_code=mongo_code)
+
+
+def _integer(value: JsonValue) -> int | None:
+    """Return a whole number, which may be written as a float."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value):
+        return None
+    return int(value)
+
+
+# $push --------------------------------------------------------------------------------------------
+
+
+def parse_push(argument: JsonValue, pointer: str, check: Check) -> Act:
+    """Return what `$push` does. `check` refuses what cannot be stored.
+
+    Raises:
+        InvalidQuery: a clause that does not exist, or has another argument.
+    """
+    if not isinstance(argument, dict) or "$each" not in argument:
+        check(argument, pointer)
+        return _push([argument], None, [], pointer)
+    for name in argument:
+        if name not in _CLAUSES:
+            raise _fault(f"$push has no clause {name!r}", f"{pointer}/{name}")
+    each = argument["$each"]
+    if not isinstance(each, list):
+        raise _fault("$each takes an array", f"{pointer}/$each")
+    check(each, f"{pointer}/$each")
+    position = _clause(argument, "$position", pointer)
+    rearrange: list[Rearrange] = []
+    if "$sort" in argument:
+        rearrange.append(_parse_sort(argument["$sort"], f"{pointer}/$sort"))
+    length = _clause(argument, "$slice", pointer)
+    if length is not None:
+        rearrange.append(lambda array: array[:length] if length >= 0 else array[length:])
+    return _push(each, position, rearrange, pointer)
+
+
+def _clause(argument: dict[str, JsonValue], name: str, pointer: str) -> int | None:
+    if name not in argument:
+        return None
+    number = _integer(argument[name])
+    if number is None:
+        raise _fault(f"{name} takes an integer", f"{pointer}/{name}")
+    return number
+
+
+def _push(each: list[JsonValue], position: int | None, rearrange: Sequence[Rearrange], pointer: str) -> Act:
+    def act(value: Reached, moment: Moment) -> Reached:
+        old: list[JsonValue] = [] if value is MISSING else _array("$push", value, pointer)
+        new = list(old)
+        at = len(new) if position is None else position
+        new[at:at] = each
+        for step in rearrange:
+            new = step(new)
+        # The elements are the very same objects, so comparing them by identity is exact and cheap.
+        is_same = value is not MISSING and len(new) == len(old) and all(map(_is, new, old))
+        return value if is_same else new
+
+    return act
+
+
+def _is(left: JsonValue, right: JsonValue) -> bool:
+    return left is right
+
+
+def _parse_sort(argument: JsonValue, pointer: str) -> Rearrange:
+    """Return what `$sort` does: of whole elements (1, -1), or by paths in them."""
+    if not isinstance(argument, dict):
+        direction = _direction(argument, pointer)
+        return lambda array: sorted(array, key=sort_key, reverse=direction < 0)
+    if not argument:
+        raise _fault("$sort names at least one path", pointer)
+    steps: list[tuple[tuple[str, ...], bool]] = []
+    for text, value in argument.items():
+        path = tuple(text.split("."))
+        if "" in path or text.startswith("$"):
+            raise _fault(f"{text!r} is no path to sort by", f"{pointer}/{text}")
+        steps.append((path, _direction(value, f"{pointer}/{text}") < 0))
+    steps.reverse()
+
+    def rearrange(array: list[JsonValue]) -> list[JsonValue]:
+        new = list(array)
+        for path, is_descending in steps:
+            # Stable, also in reverse: the later paths decide among equals.
+            new.sort(key=lambda element: _key_at(element, path), reverse=is_descending)
+        return new
+
+    return rearrange
+
+
+def _direction(value: JsonValue, pointer: str) -> int:
+    number = _integer(value)
+    if number not in (1, -1):
+        raise _fault("$sort takes 1 or -1, or an object of paths with 1 or -1", pointer)
+    return number
+
+
+def _key_at(element: JsonValue, path: tuple[str, ...]) -> tuple[object, ...]:
+    found = get_path(element, path) if is_object(element) else MISSING
+    return sort_key(None if found is MISSING else found)
+
+
+# $addToSet ----------------------------------------------------------------------------------------
+
+
+def parse_add_to_set(argument: JsonValue, pointer: str, check: Check) -> Act:
+    """Return what `$addToSet` does.
+
+    Raises:
+        InvalidQuery: `$each` takes no array, or stands beside something else.
+    """
+    each: list[JsonValue] = [argument]
+    if isinstance(argument, dict) and next(iter(argument), None) == "$each":
+        given = argument["$each"]
+        if not isinstance(given, list):
+            raise _fault("$each takes an array", f"{pointer}/$each", TYPE_MISMATCH)
+        if len(argument) > 1:
+            raise _fault("$addToSet has no other clause than $each", pointer)
+        each = given
+    check(each, pointer)
+
+    def act(value: Reached, moment: Moment) -> Reached:
+        old: list[JsonValue] = [] if value is MISSING else _array("$addToSet", value, pointer)
+        known = {sort_key(element) for element in old}
+        new = list(old)
+        for element in each:
+            key = sort_key(element)
+            if key not in known:
+                known.add(key)
+                new.append(element)
+        return value if value is not MISSING and len(new) == len(old) else new
+
+    return act
+
+
+# $pop, $pull, $pullAll ----------------------------------------------------------------------------
+
+
+def parse_pop(argument: JsonValue, pointer: str) -> Act:
+    """Return what `$pop` does: 1 takes the last element away, -1 the first.
+
+    Raises:
+        InvalidQuery: another argument.
+    """
+    if _integer(argument) not in (1, -1):
+        raise _fault("$pop takes 1 or -1", pointer, FAILED_TO_PARSE)
+    takes_last = argument == 1
+
+    def act(value: Reached, moment: Moment) -> Reached:
+        if value is MISSING:
+            return value
+        array = _array("$pop", value, pointer, TYPE_MISMATCH)
+        if not array:
+            return value
+        return array[:-1] if takes_last else array[1:]
+
+    return act
+
+
+def parse_pull_all(argument: JsonValue, pointer: str) -> Act:
+    """Return what `$pullAll` does.
+
+    Raises:
+        InvalidQuery: the argument is no array.
+    """
+    if not isinstance(argument, list):
+        raise _fault("$pullAll takes an array", pointer)
+    unwanted = {sort_key(element) for element in argument}
+    return _cull("$pullAll", pointer, lambda element: sort_key(element) in unwanted)
+
+
+def parse_pull(argument: JsonValue, pointer: str) -> tuple[Act, Filter | None]:
+    """Return what `$pull` does, and the filter it uses: for conditions on a value, or on the members of an object.
+
+    Raises:
+        InvalidQuery: the condition is no filter.
+    """
+    if not isinstance(argument, dict) or (argument and not is_object(argument)):
+        key = sort_key(argument)
+        return _cull("$pull", pointer, lambda element: sort_key(element) == key), None
+    if next(iter(argument), "").startswith("$") and not _is_logic(argument):
+        condition = parse_filter({"element": argument}, pointer)
+        return _cull("$pull", pointer, lambda element: condition.matches({"element": element})), condition
+    condition = parse_filter(argument, pointer)
+
+    def is_unwanted(element: JsonValue) -> bool:
+        return isinstance(element, dict) and is_object(element) and condition.matches(element)
+
+    return _cull("$pull", pointer, is_unwanted), condition
+
+
+def _is_logic(argument: dict[str, JsonValue]) -> bool:
+    return next(iter(argument)) in ("$and", "$or", "$nor", "$expr")
+
+
+def _cull(operator: str, pointer: str, is_unwanted: Callable[[JsonValue], bool]) -> Act:
+    def act(value: Reached, moment: Moment) -> Reached:
+        if value is MISSING:
+            return value
+        array = _array(operator, value, pointer)
+        left = [element for element in array if not is_unwanted(element)]
+        return value if len(left) == len(array) else left
+
+    return act
