@@ -17,7 +17,11 @@ A command is a msgpack array, encoded once at the edge; the same bytes go to the
      5  DELETE              1    collection, id key, expected revision or nil
     32  CREATE_COLLECTION   1    name, options (JSON, sorted names)
     33  DROP_COLLECTION     1    name
-    34  SWEEP               1    documents_max
+    34  SWEEP               1    keys_max
+    35  CREATE_INDEX        1    collection, specification (JSON)
+    36  DROP_INDEX          1    collection, name
+    37  BUILD_INDEX         1    collection, its id, index id, start, stop or nil
+    38  EXPIRE              1    collection, its id, index id, documents_max
     48  CLOSE_DATABASE      1    name
     64  INITIALISE          1    cluster id, cursor key
     65  REGISTER_NODE       1    id, store id, http, peer, host
@@ -49,6 +53,7 @@ from raftdoc.document import DocumentId, id_key
 from raftdoc.errors import TooLarge
 from raftdoc.ids import ClusterId, GroupId, NodeId, StoreId
 from raftdoc.limits import REPLICAS
+from raftdoc.query.index_definition import IndexDefinition
 from raftdoc.sharding.view import NodeState
 from raftdoc.statemachine.outcome import Idempotency
 
@@ -73,6 +78,10 @@ class Op(IntEnum):
     CREATE_COLLECTION = 32
     DROP_COLLECTION = 33
     SWEEP = 34
+    CREATE_INDEX = 35
+    DROP_INDEX = 36
+    BUILD_INDEX = 37
+    EXPIRE = 38
     CLOSE_DATABASE = 48
     INITIALISE = 64
     REGISTER_NODE = 65
@@ -170,9 +179,39 @@ def drop_collection(name: str, *, idempotency: Idempotency | None = None) -> byt
     return _encode(Op.DROP_COLLECTION, idempotency, name)
 
 
-def sweep(documents_max: int) -> bytes:
-    """Remove so many documents of dropped collections. Outcome: ok, data = whether some are left."""
-    return _encode(Op.SWEEP, None, documents_max)
+def sweep(keys_max: int) -> bytes:
+    """Remove so many keys of dropped collections and indexes. Outcome: ok, data = whether some are left."""
+    return _encode(Op.SWEEP, None, keys_max)
+
+
+def create_index(collection: str, definition: IndexDefinition, *, idempotency: Idempotency | None = None) -> bytes:
+    """Create an index, and its collection if there is none. One that failed is made again.
+
+    Outcome: ok, created or not; conflict (the name has another index, or the index another name); limit_reached.
+    """
+    return _encode(Op.CREATE_INDEX, idempotency, collection, orjson.dumps(definition.specification()))
+
+
+def drop_index(collection: str, name: str, *, idempotency: Idempotency | None = None) -> bytes:
+    """Drop an index at once; its entries go later. Outcome: ok; index_not_found; collection_not_found."""
+    return _encode(Op.DROP_INDEX, idempotency, collection, name)
+
+
+def build_index(collection: str, collection_id: int, index_id: int, start: bytes, stop: bytes | None) -> bytes:
+    """Index the documents with start <= id key < stop; stop None: all that are left, and the index is ready.
+
+    `start` is where the build stands, else nothing is done: a step may be proposed twice, and steps in flight together.
+    Outcome: ok, data = state of the index, None: it is gone.
+    """
+    return _encode(Op.BUILD_INDEX, None, collection, collection_id, index_id, start, stop)
+
+
+def expire(collection: str, collection_id: int, index_id: int, documents_max: int) -> bytes:
+    """Delete so many of the documents that a time-to-live index says are over by log time.
+
+    Outcome: ok, data = how many were deleted.
+    """
+    return _encode(Op.EXPIRE, None, collection, collection_id, index_id, documents_max)
 
 
 def close_database(name: str, *, idempotency: Idempotency | None = None) -> bytes:

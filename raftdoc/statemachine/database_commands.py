@@ -8,6 +8,7 @@ from raftdoc.statemachine.commands import Op
 from raftdoc.statemachine.database_slice import CLOSED_NAME, DatabaseSlice
 from raftdoc.statemachine.dispatch import Command, Handler
 from raftdoc.statemachine.document_commands import DOCUMENT_HANDLERS
+from raftdoc.statemachine.index_commands import INDEX_HANDLERS
 from raftdoc.statemachine.outcome import OK, Outcome
 
 
@@ -34,8 +35,8 @@ def drop_collection(target: DatabaseSlice, command: Command) -> Outcome:
 
 
 def sweep(target: DatabaseSlice, command: Command) -> Outcome:
-    _, _, _, documents_max = command
-    target.sweep(documents_max)
+    _, _, _, keys_max = command
+    target.sweep(keys_max)
     return Outcome(OK, data=bool(target.dropped), time_ms=target.staged.time_ms)
 
 
@@ -58,6 +59,7 @@ def _refuse(target: DatabaseSlice, command: Command) -> Outcome:
 
 OPEN_HANDLERS: Final[dict[int, Handler[DatabaseSlice]]] = {
     **DOCUMENT_HANDLERS,
+    **INDEX_HANDLERS,
     Op.CREATE_COLLECTION: create_collection,
     Op.DROP_COLLECTION: drop_collection,
     Op.SWEEP: sweep,

@@ -12,6 +12,7 @@ from typing import Final
 from raftdoc.errors import NotFound
 from raftdoc.ids import Index
 from raftdoc.limits import IDEMPOTENCY_RECORDS_MAX
+from raftdoc.query.index_definition import IndexDefinition
 from raftdoc.raft.messages import Entry
 from raftdoc.statemachine.collection import Collection, load_collections, stored_document
 from raftdoc.statemachine.database_commands import CLOSED_HANDLERS, OPEN_HANDLERS
@@ -24,6 +25,8 @@ from raftdoc.statemachine.database_slice import (
 )
 from raftdoc.statemachine.digest import index_digest_name, machine_digest
 from raftdoc.statemachine.dispatch import apply_commands, holds_commands
+from raftdoc.statemachine.index_reads import Build, IndexRef, IndexView, builds, expired, next_stop
+from raftdoc.statemachine.index_records import IndexInfo
 from raftdoc.statemachine.outcome import CollectionInfo, Outcome, RequestRecord, StoredDocument
 from raftdoc.statemachine.requests import Requests
 from raftdoc.statemachine.staging import Staged, load_number, load_progress
@@ -171,6 +174,42 @@ class DatabaseMachine:
             NotFound: there is none, or the database is closed.
         """
         return self._collection(name).info()
+
+    def indexes(self, collection: str) -> tuple[IndexDefinition, ...]:
+        """Return the indexes of a collection, in the order they were made; those that are not ready among them.
+
+        Raises:
+            NotFound: there is no such collection, or the database is closed.
+        """
+        return tuple([index.definition for index in self._collection(collection).indexes])
+
+    def index_infos(self, collection: str) -> list[IndexInfo]:
+        """Return what is told of each index. Raises as `indexes` does."""
+        return [index.info() for index in self._collection(collection).indexes]
+
+    def index_view(self, collection: str, name: str) -> IndexView:
+        """Return what reads the entries of an index that is ready.
+
+        Raises:
+            NotFound: there is no such index, or it is not ready; and as `indexes`.
+        """
+        index = self._collection(collection).index(name)
+        if index is None or index.definition.state != "ready":
+            raise NotFound("index", name)
+        return IndexView(index)
+
+    def index_builds(self) -> list[Build]:
+        """Return the builds that are under way."""
+        return builds(self._collections.values())
+
+    def next_stop(self, build: Build, *, documents_max: int, bytes_max: int) -> bytes | None:
+        """Return where the step of a build that begins at its watermark ends; None: at the end of the collection."""
+        prefix = self._keys.document_prefix(build.ref.collection_id)
+        return next_stop(self._engine, prefix, build.built_to, documents_max, bytes_max)
+
+    def expired(self, time_ms: int) -> list[IndexRef]:
+        """Return the time-to-live indexes by which some document is over at time_ms."""
+        return expired(self._engine, self._collections.values(), time_ms)
 
     def request_outcome(self, key: str) -> RequestRecord | None:
         """Return what is remembered of an idempotency key."""

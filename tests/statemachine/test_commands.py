@@ -10,6 +10,7 @@ import pytest
 from raftdoc.document import id_key
 from raftdoc.errors import TooLarge
 from raftdoc.ids import ClusterId, GroupId, NodeId, StoreId
+from raftdoc.query.index_definition import parse_index_definition
 from raftdoc.statemachine import commands
 from raftdoc.statemachine.catalog_commands import CATALOG_HANDLERS
 from raftdoc.statemachine.commands import Op
@@ -36,6 +37,14 @@ EXAMPLES = [
     (commands.create_collection("c", {"b": 1, "a": 2}), [32, 1, None, "c", b'{"a":2,"b":1}']),
     (commands.drop_collection("c"), [33, 1, None, "c"]),
     (commands.sweep(10), [34, 1, None, 10]),
+    (
+        commands.create_index("c", parse_index_definition({"fields": {"b": 1, "a": -1}, "unique": True})),
+        [35, 1, None, "c", b'{"name":"b_1_a_-1","fields":{"b":1,"a":-1},"unique":true}'],
+    ),
+    (commands.drop_index("c", "b_1"), [36, 1, None, "c", "b_1"]),
+    (commands.build_index("c", 2, 3, b"", A), [37, 1, None, "c", 2, 3, b"", A]),
+    (commands.build_index("c", 2, 3, A, None), [37, 1, None, "c", 2, 3, A, None]),
+    (commands.expire("c", 2, 3, 64), [38, 1, None, "c", 2, 3, 64]),
     (commands.close_database("d"), [48, 1, None, "d"]),
     (commands.initialise(ClusterId("x"), b"k" * 32), [64, 1, None, "x", b"k" * 32]),
     (
