@@ -23,6 +23,9 @@ class Directory:
         self._heard: dict[NodeId, str] = {}
         self._routes: dict[str, Replica] = {}
         """Open databases whose group is hosted here, by name: what every request looks up."""
+        self.is_current = False
+        """The catalog here was, once in this life, as new as the cluster's: before that it may have gone back in time
+        by a restart, and nothing must be dropped because of it."""
 
     @property
     def catalog(self) -> CatalogMachine:
@@ -48,13 +51,27 @@ class Directory:
         }
 
     def database_of(self, group: GroupId) -> str | None:
-        for record in self.catalog.databases.values():
-            if record.group == group:
-                return record.name
-        return None
+        record = self.group_record(group)
+        return None if record is None else record.name
 
-    def nodes(self) -> Mapping[NodeId, NodeRecord]:
-        return self.catalog.nodes
+    def group_record(self, group: GroupId) -> DatabaseRecord | None:
+        """Return the record of the database that a group serves, whatever its state."""
+        return next((record for record in self.catalog.databases.values() if record.group == group), None)
+
+    def nodes(self) -> dict[NodeId, NodeRecord]:
+        """Return the nodes of the cluster, without those that were removed."""
+        return {node: record for node, record in self.catalog.nodes.items() if record.state != "removed"}
+
+    def is_removed(self, node: NodeId) -> bool:
+        """Return whether a node was removed, as far as it is known here. That never changes again."""
+        if CATALOG_GROUP not in self._node.replicas:
+            return False
+        record = self.catalog.nodes.get(node)
+        return record is not None and record.state == "removed"
+
+    def meet(self, addresses: Mapping[NodeId, str]) -> None:
+        """Take up peers that this node was told of before it had a catalog."""
+        self._peers.update(addresses)
 
     def hear(self, node: NodeId, address: str) -> bool:
         """Note where a peer that has just dialled in says it is dialled; return whether that is news.
@@ -71,7 +88,8 @@ class Directory:
         registered: dict[NodeId, str] = {}
         if CATALOG_GROUP in self._node.replicas:
             registered = {node: record.peer for node, record in self.catalog.nodes.items()}
-        return {**self._peers, **registered, **self._heard, **self._dial}
+        known = {**self._peers, **registered, **self._heard, **self._dial}
+        return {node: address for node, address in known.items() if not self.is_removed(node)}
 
 
 def database_machine(replica: Replica) -> DatabaseMachine:

@@ -17,7 +17,7 @@ class Leaders:
         """Return the leader as this node's own replica knows it, else as it was heard last; None: neither."""
         replica = self._node.replicas.get(group)
         leader = None if replica is None else replica.core.leader
-        return leader or self._heard.get(group)
+        return leader or self._heard.get(group) or self._node.staleness.leader(group)
 
     def learn(self, group: GroupId, leader: NodeId) -> None:
         self._heard[group] = leader

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from raftdoc.cluster.directory import Directory
 from raftdoc.cluster.factory import ReplicaFactory
-from raftdoc.errors import NotFound
+from raftdoc.errors import NotFound, NotLeader, RaftdocError
 from raftdoc.ids import CATALOG_GROUP, GroupId, NodeId
 from raftdoc.node.maintenance import Maintenance
 from raftdoc.node.node import Node
@@ -46,11 +46,15 @@ class Reconciler:
         for group, record in wanted.items():
             if group not in self._node.replicas and self._node.node in record.replicas:
                 self._create(record)
+        if self._directory.is_current:
+            for group, record in wanted.items():
+                if group in self._node.replicas and self._node.node not in record.replicas:
+                    self._drop(group, NotLeader(group, None))
         # Safety: a group at or above next_group is not known to this node's catalog *yet*; only a
         # group that the catalog has already numbered and no longer lists is gone.
         for group in list(self._node.replicas):
             if group != CATALOG_GROUP and group not in wanted and group < catalog.next_group:
-                self._drop(group)
+                self._drop(group, NotFound("group", str(group)))
         self._directory.refresh()
 
     def dial(self) -> None:
@@ -61,15 +65,19 @@ class Reconciler:
             self._set_peers(addresses)
 
     def _create(self, record: DatabaseRecord) -> None:
-        replica, log_record = self._factory.new(record.group, Configuration(tuple(sorted(record.replicas))))
+        # Safety: who comes later begins without a configuration, and learns it from the log. It could otherwise take
+        # part by one that is long gone, having forgotten what it did under it.
+        founders = tuple(sorted(record.replicas)) if record.generation == 0 else ()
+        replica, log_record = self._factory.new(record.group, Configuration(founders))
         self._node.add_replica(replica, log_record)
-        if record.preferred_leader == self._node.node:
+        if founders and record.preferred_leader == self._node.node:
             replica.core.campaign(self._node.clock.now_ns())
             self._node.touch(replica)
         log.info("group created group=%d database=%s replicas=%s", record.group, record.name, ",".join(record.replicas))
 
-    def _drop(self, group: GroupId) -> None:
+    def _drop(self, group: GroupId, error: RaftdocError) -> None:
+        """Stop having a replica; who waits for it is told by error."""
         replica = self._node.replicas[group]
-        self._node.remove_replica(group, NotFound("group", str(group)))
+        self._node.remove_replica(group, error)
         self._maintenance.drop_range(*GroupKeys(group, replica.incarnation).range())
         log.info("group dropped group=%d", group)

@@ -27,6 +27,7 @@ class Staleness:
         self._pending: dict[GroupId, deque[tuple[Index, int]]] = {}
         self._wall_offset_ms: dict[NodeId, int] = {}
         self._applied: dict[NodeId, dict[GroupId, Index]] = {}
+        self._leads: dict[NodeId, frozenset[GroupId]] = {}
 
     def ping(self, replicas: Iterable[Replica], now_ns: int, wall_ms: int) -> Ping:
         """Return the question, which also tells how far this node has applied each group."""
@@ -44,6 +45,7 @@ class Staleness:
         """Note an answer: its commits count as of the time this node sent the question."""
         flight_ms = (now_ns - pong.sent_ns) // NS_PER_MS
         self._wall_offset_ms[peer] = pong.wall_ms + flight_ms // 2 - wall_ms
+        self._leads[peer] = frozenset(group for group, _ in pong.commits)
         for group, commit_index in pong.commits:
             pending = self._pending.setdefault(group, deque(maxlen=PENDING_MAX))
             pending.append((commit_index, pong.sent_ns))
@@ -51,6 +53,11 @@ class Staleness:
     def forget(self, peer: NodeId) -> None:
         self._wall_offset_ms.pop(peer, None)
         self._applied.pop(peer, None)
+        self._leads.pop(peer, None)
+
+    def leader(self, group: GroupId) -> NodeId | None:
+        """Return the peer that said last that it leads a group by a valid lease; None where none did."""
+        return next((peer for peer, groups in sorted(self._leads.items()) if group in groups), None)
 
     def applied_index(self, peer: NodeId, group: GroupId) -> Index | None:
         """Return how far a peer said that it has applied a group; None when it is not known."""

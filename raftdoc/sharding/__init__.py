@@ -9,23 +9,33 @@ The caller's duties:
     for move in plan(view):
         catalog.write(move)         # how a group gets from here to there is the business of the conductor
 
-It does not know Raft: who is a learner, whether a quorum lives, in which order replicas come and go.
+`next_step` is the way: what is to be asked of the group's leader next, from how the group is now. None of it carries
+anything out.
 """
 
 from raftdoc.sharding.placement import catalog_voters, choose, first_leader, plan, target
 from raftdoc.sharding.quorums import at_risk
+from raftdoc.sharding.steps import Change, Done, GiveUp, GroupState, HandOver, Step, Wait, next_step
 from raftdoc.sharding.view import GroupView, Move, NodeState, NodeView, View
 
 __all__ = [
+    "Change",
+    "Done",
+    "GiveUp",
+    "GroupState",
     "GroupView",
+    "HandOver",
     "Move",
     "NodeState",
     "NodeView",
+    "Step",
     "View",
+    "Wait",
     "at_risk",
     "catalog_voters",
     "choose",
     "first_leader",
+    "next_step",
     "plan",
     "target",
 ]
