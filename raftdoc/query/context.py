@@ -1,0 +1,79 @@
+"""What an evaluation knows beside the document: the moment, outer variables, chance, and how much it may do.
+
+    context = Context(now={"$date": "2024-05-01T12:00:00Z"}, seed=7)
+
+Nothing here reads a clock or draws a number: whoever proposes a write or begins a read fixes both, so that every
+replica and every retry computes the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol
+
+from raftdoc.document import JsonValue
+from raftdoc.errors import InvalidQuery
+
+STEPS_MAX: Final = 50_000_000
+"""Turns of `$map`, `$filter`, `$reduce` and their like in one request: some ten seconds of a core."""
+
+EXCEEDED_MEMORY_LIMIT: Final = 146
+
+_WORD: Final = (1 << 64) - 1
+_GOLDEN: Final = 0x9E3779B97F4A7C15
+
+EPOCH: Final[JsonValue] = {"$date": "1970-01-01T00:00:00Z"}
+
+
+class CollectionReader(Protocol):
+    """Other collections of the same database, as one snapshot."""
+
+    def documents(self, collection: str) -> Iterable[dict[str, JsonValue]]:
+        """Iterate over a collection in the order of `_id`; a collection that does not exist is empty."""
+        ...
+
+
+@dataclass(slots=True)
+class Context:
+    now: JsonValue = field(default_factory=lambda: EPOCH)
+    """`$$NOW`, a tagged date."""
+    variables: Mapping[str, Any] = field(default_factory=dict)
+    """Values of the names that the expressions were parsed with (`let` of a request or of `$lookup`)."""
+    seed: int = 0
+    """What `$rand` and `$sample` are drawn from."""
+    reader: CollectionReader | None = None
+    """For `$lookup` and `$unionWith`; None: the request reads one collection only."""
+    steps_left: int = STEPS_MAX
+
+    def charge(self, steps: int, pointer: str) -> None:
+        """Count turns of a loop inside an expression.
+
+        Raises:
+            InvalidQuery: the request has made too many.
+        """
+        self.steps_left -= steps
+        if self.steps_left < 0:
+            raise InvalidQuery(
+                "the expression loops more often than one request may",
+                pointer=pointer,
+                mongo_code=EXCEEDED_MEMORY_LIMIT,
+            )
+
+    def draw(self) -> int:
+        """Return the next 64 random bits of this request (SplitMix64)."""
+        self.seed = (self.seed + _GOLDEN) & _WORD
+        word = self.seed
+        word = ((word ^ (word >> 30)) * 0xBF58476D1CE4E5B9) & _WORD
+        word = ((word ^ (word >> 27)) * 0x94D049BB133111EB) & _WORD
+        return word ^ (word >> 31)
+
+    def with_variables(self, values: Mapping[str, Any]) -> Context:
+        """Return a context in which these names have these values, the others as they are."""
+        return Context(
+            now=self.now,
+            variables={**self.variables, **values},
+            seed=self.draw(),
+            reader=self.reader,
+            steps_left=self.steps_left,
+        )

@@ -1,0 +1,81 @@
+"""`$regexMatch`, `$regexFind` and `$regexFindAll`, in time linear in the text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
+
+from raftdoc.query.expressions.operands import compile_members, is_nullish
+from raftdoc.query.expressions.scope import Builder, Code, Frame, Scope, Value, fault, fold
+from raftdoc.query.regex import Pattern, compile_pattern
+from raftdoc.query.type_names import type_name
+
+_NAMES: Final = {"input": 31022, "regex": 31023, "options": None}
+
+Search = Callable[[str, Pattern], Value]
+
+
+def _builder(search: Search, nothing: Callable[[], Value]) -> Builder:
+    def build(spec: Value, scope: Scope, pointer: str) -> Code:
+        codes = compile_members(spec, scope, pointer, names=_NAMES, not_object=51103, unknown=31024)
+        run_input, regex, options = codes["input"].run, codes["regex"], codes.get("options")
+        is_fixed = regex.is_constant and (options is None or options.is_constant)
+        fixed = _pattern(regex.constant, options and options.constant, pointer) if is_fixed else None
+
+        def run(frame: Frame) -> Value:
+            pattern = fixed
+            if not is_fixed:
+                pattern = _pattern(regex.run(frame), options and options.run(frame), pointer)
+            text = run_input(frame)
+            if not isinstance(text, str) and not is_nullish(text):
+                raise fault(f"the input is a string, not {type_name(text)}", f"{pointer}/input", 51104)
+            return nothing() if pattern is None or is_nullish(text) else search(text, pattern)
+
+        return fold(run, list(codes.values()))
+
+    return build
+
+
+def _pattern(source: Value, options: Value, pointer: str) -> Pattern | None:
+    if not isinstance(options, str) and not is_nullish(options):
+        raise fault(f"options are a string, not {type_name(options)}", f"{pointer}/options", 51106)
+    if not isinstance(source, str) and not is_nullish(source):
+        raise fault(f"a pattern is a string, not {type_name(source)}", f"{pointer}/regex", 51105)
+    if is_nullish(source):
+        return None
+    letters = options or "" if isinstance(options, str) else ""
+    if "\0" in source:
+        raise fault("a pattern cannot hold a NUL", f"{pointer}/regex", 51109)
+    if "\0" in letters:
+        raise fault("options cannot hold a NUL", f"{pointer}/options", 51110)
+    return compile_pattern(source, letters, f"{pointer}/regex", mongo_code=51111)
+
+
+def _match(text: str, pattern: Pattern) -> bool:
+    return pattern.matches(text)
+
+
+def _find(text: str, pattern: Pattern) -> Value:
+    return next(_found(text, pattern), None)
+
+
+def _find_all(text: str, pattern: Pattern) -> Value:
+    return list(_found(text, pattern))
+
+
+def _found(text: str, pattern: Pattern) -> Iterator[dict[str, Any]]:
+    place = 0
+    while place <= len(text):
+        match = pattern.find(text, place)
+        if match is None:
+            return
+        (start, stop), captures = match
+        yield {"match": text[start:stop], "idx": start, "captures": list(captures)}
+        place = stop if stop > start else stop + 1
+
+
+OPERATORS: Final[Mapping[str, Builder]] = {
+    "$regexMatch": _builder(_match, lambda: False),
+    "$regexFind": _builder(_find, lambda: None),
+    "$regexFindAll": _builder(_find_all, list),
+}

@@ -1,0 +1,108 @@
+"""What a compiled expression is, and which names it may use.
+
+A frame is the list that every closure gets: slot 0 the document (`$$ROOT`), slot 1 the Context, then one slot
+for each variable that `$let`, `$map` and their like bind. Slots are assigned at parse, so that a variable costs
+an index into a list. Variables that come from outside the expression are looked up in the Context by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from typing import Any, Final, NamedTuple, TypeAlias
+
+from raftdoc.errors import InvalidQuery
+from raftdoc.query.context import Context
+
+Value: TypeAlias = Any
+"""A JSON value, or MISSING."""
+Frame: TypeAlias = list[Any]
+Run: TypeAlias = Callable[[Frame], Value]
+
+ROOT_SLOT: Final = 0
+CONTEXT_SLOT: Final = 1
+_FIRST_FREE_SLOT: Final = 2
+
+EXPRESSION_DEPTH_MAX: Final = 150
+
+
+class Varies(Enum):
+    """The type of VARIES."""
+
+    VARIES = "varies"
+
+
+VARIES: Final = Varies.VARIES
+"""The value depends on the frame."""
+
+
+class Code(NamedTuple):
+    run: Run
+    constant: Value = VARIES
+    """The value, where it is the same for every frame."""
+
+    @property
+    def is_constant(self) -> bool:
+        return self.constant is not VARIES
+
+
+Builder: TypeAlias = "Callable[[Value, Scope, str], Code]"
+
+
+@dataclass(slots=True)
+class FrameSize:
+    slots: int = _FIRST_FREE_SLOT
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    operators: Mapping[str, Builder]
+    slots: Mapping[str, int] = field(default_factory=dict)
+    """Where bound variables stand."""
+    outer: frozenset[str] = frozenset()
+    """Variables that the Context has."""
+    constants: Mapping[str, Value] = field(default_factory=dict)
+    """Variables with a fixed value, as `$$DESCEND` in `$redact`."""
+    size: FrameSize = field(default_factory=FrameSize)
+    depth: int = 0
+    is_group: bool = False
+    """In an accumulator of `$group`, where the dialect's compiled engine numbers a division by zero otherwise."""
+
+    def bind(self, *names: str) -> tuple[Scope, list[int]]:
+        """Return the scope in which these names are bound, and their slots in this order."""
+        first = self.size.slots
+        places = list(range(first, first + len(names)))
+        self.size.slots += len(names)
+        return replace(self, slots={**self.slots, **dict(zip(names, places, strict=True))}), places
+
+    def deeper(self, pointer: str) -> Scope:
+        """Return the scope of operands.
+
+        Raises:
+            InvalidQuery: the expression is nested too deep.
+        """
+        if self.depth >= EXPRESSION_DEPTH_MAX:
+            raise fault(f"an expression has at most {EXPRESSION_DEPTH_MAX} levels", pointer, 15)
+        return replace(self, depth=self.depth + 1)
+
+
+def fault(detail: str, pointer: str, mongo_code: int) -> InvalidQuery:
+    """Return the error of a fault at pointer."""
+    return InvalidQuery(detail, pointer=pointer, mongo_code=mongo_code)
+
+
+def constant(value: Value) -> Code:
+    """Return the code of a fixed value."""
+    return Code(lambda _: value, value)
+
+
+def fold(run: Run, operands: Sequence[Code]) -> Code:
+    """Return the code of an operator without memory and variables: worked out now if its operands are constant.
+
+    Raises:
+        InvalidQuery: the constant operands are what the operator cannot take.
+    """
+    if all(operand.constant is not VARIES for operand in operands):
+        return constant(run([{}, Context()]))
+    return Code(run)

@@ -1,0 +1,89 @@
+"""Operators on arrays as sets: order and repetition do not count, 1 and 1.0 are one."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from typing import Final
+
+from raftdoc.query.expressions.operands import binary, is_nullish, nary, unary
+from raftdoc.query.expressions.scope import Builder, Value, fault
+from raftdoc.query.order import identity_key, is_true, order_key
+from raftdoc.query.type_names import type_name
+
+
+def as_set(array: list[Value]) -> dict[Hashable, Value]:
+    """Return the first of each group of equal elements by its key, in the order of the array."""
+    members: dict[Hashable, Value] = {}
+    for element in array:
+        members.setdefault(identity_key(element), element)
+    return members
+
+
+def _checked(array: Value, pointer: str, mongo_code: int) -> list[Value]:
+    if isinstance(array, list):
+        return array
+    raise fault(f"a set is an array, not {type_name(array)}", pointer, mongo_code)
+
+
+def _in_order(members: Mapping[Hashable, Value]) -> list[Value]:
+    return sorted(members.values(), key=order_key)
+
+
+def _union(arrays: list[Value], pointer: str) -> Value:
+    joined: list[Value] = []
+    for array in arrays:
+        if is_nullish(array):
+            return None
+        joined += _checked(array, pointer, 17043)
+    return _in_order(as_set(joined))
+
+
+def _intersection(arrays: list[Value], pointer: str) -> Value:
+    common: dict[Hashable, Value] | None = None
+    for array in arrays:
+        if is_nullish(array):
+            return None
+        members = as_set(_checked(array, pointer, 17047))
+        common = members if common is None else {key: value for key, value in common.items() if key in members}
+    return _in_order(common or {})
+
+
+def _difference(left: Value, right: Value, pointer: str) -> Value:
+    if is_nullish(left) or is_nullish(right):
+        return None
+    gone = as_set(_checked(right, pointer, 17049)) if isinstance(left, list) else {}
+    members = as_set(_checked(left, pointer, 17048))
+    return [value for key, value in members.items() if key not in gone]
+
+
+def _equals(arrays: list[Value], pointer: str) -> Value:
+    if len(arrays) < 2:
+        raise fault("$setEquals takes at least two operands", pointer, 17045)
+    for place, array in enumerate(arrays):
+        _checked(array, pointer, 5887502 if place else 17044)
+    first, *others = (as_set(array).keys() for array in arrays)
+    return all(first == other for other in others)
+
+
+def _is_subset(left: Value, right: Value, pointer: str) -> Value:
+    members = as_set(_checked(left, pointer, 17046))
+    return members.keys() <= as_set(_checked(right, pointer, 17042)).keys()
+
+
+def _all_true(array: Value, pointer: str) -> Value:
+    return all(map(is_true, _checked(array, pointer, 17040)))
+
+
+def _any_true(array: Value, pointer: str) -> Value:
+    return any(map(is_true, _checked(array, pointer, 17041)))
+
+
+OPERATORS: Final[Mapping[str, Builder]] = {
+    "$setUnion": nary(_union),
+    "$setIntersection": nary(_intersection),
+    "$setDifference": binary(_difference),
+    "$setEquals": nary(_equals),
+    "$setIsSubset": binary(_is_subset),
+    "$allElementsTrue": unary(_all_true),
+    "$anyElementTrue": unary(_any_true),
+}
