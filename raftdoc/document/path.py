@@ -74,7 +74,7 @@ def split_path(text: str, pointer: str) -> Path:
     """
     path = tuple(text.split("."))
     if len(path) > PATH_DEPTH_MAX:
-        raise InvalidQuery(f"a field path has at most {PATH_DEPTH_MAX} components", pointer=pointer, mongo_code=5984700)
+        raise InvalidQuery(f"a field path has at most {PATH_DEPTH_MAX} components", pointer=pointer, mongo_code=15)
     return path
 
 

@@ -32,7 +32,7 @@ from raftdoc.query.ast import (
 from raftdoc.query.literals import as_whole_number, check_literal, child_pointer, is_number, number_of
 from raftdoc.query.predicates import is_truthy
 from raftdoc.query.regex import compile_pattern
-from raftdoc.query.type_names import TYPE_NAMES, TYPE_NUMBERS
+from raftdoc.query.type_names import INT32_MAX, TYPE_NAMES, TYPE_NUMBERS
 
 BAD_VALUE: Final = 2
 FAILED_TO_PARSE: Final = 9
@@ -103,8 +103,8 @@ def _type_alias(value: JsonValue, pointer: str) -> str:
 
 def _size(path: Path, value: JsonValue, pointer: str) -> Node:
     size = as_whole_number(value)
-    if size is None or size < 0:
-        fail("$size needs an integer of at least 0", pointer)
+    if size is None or not 0 <= size <= INT32_MAX:
+        fail("$size needs an integer of at least 0 that fits in 32 bits", pointer)
     return Size(path, size)
 
 
@@ -150,7 +150,7 @@ def _mask_of_positions(positions: list[JsonValue], pointer: str) -> int:
     mask = 0
     for place, value in enumerate(positions):
         position = as_whole_number(value)
-        if position is None or position < 0 or position > (1 << 31) - 1:
+        if position is None or position < 0 or position > INT32_MAX:
             fail("a position of a bit is an integer of at least 0", child_pointer(pointer, str(place)))
         # A value has 64 bits, of which the last stands for all above it.
         mask |= 1 << min(position, 63)
@@ -163,7 +163,7 @@ def _regex(path: Path, spec: dict[str, JsonValue], pointer: str) -> Node:
         fail("$regex needs a string", child_pointer(pointer, "$regex"))
     if not isinstance(options, str):
         fail("$options needs a string", child_pointer(pointer, "$options"))
-    return Regex(path, compile_pattern(source, options, child_pointer(pointer, "$regex")))
+    return Regex(path, compile_pattern(source, options, child_pointer(pointer, "$regex"), finds_spans=False))
 
 
 READERS: Final[dict[str, Read]] = {

@@ -1,12 +1,13 @@
 """Which element of which array made a document match: what the positional `$` stands for.
 
-The outermost array on a path counts. `$not` and `$nor` find no place; of `$or` only the first branch that matches
-counts; the array as a whole, `$size` and an index in the path name no element.
+The outermost array on a path counts. `$nor` and `$not` find no place, and `$or` only where it says what one `$in`
+would; the array as a whole, `$size` and an index in the path name no element. Of several conditions on one array
+the last counts, in the order in which the dialect tries them: `$eq` first, a lower bound after an upper one.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias, cast
+from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
 from raftdoc.document.path import Path, Reached, values_at
 from raftdoc.document.value import JsonValue
@@ -30,10 +31,17 @@ from raftdoc.query.ast import (
     Size,
     TypeIs,
 )
-from raftdoc.query.matcher import compile_node, element_finder, leaf_test
+from raftdoc.query.matcher import element_finder, leaf_test
 
 if TYPE_CHECKING:
     from raftdoc.query.context import Context
+
+_TURNS: Final = {
+    name: turn
+    for turn, name in enumerate(
+        ("And", "ElemMatch", "$eq", "$lte", "$lt", "$gt", "$gte", "Regex", "Mod", "Exists", "In", "Bits", "TypeIs")
+    )
+}
 
 Places: TypeAlias = dict[Path, int]
 """Array path to place, in the order in which the conditions found them."""
@@ -49,14 +57,13 @@ def find_positions(root: Node, document: dict[str, JsonValue], context: Context 
 def _visit(node: Node, document: dict[str, JsonValue], context: Context | None, places: Places) -> None:
     match node:
         case And(children) | All(_, children):
-            for child in children:
+            for child in sorted(children, key=_turn):
                 _visit(child, document, context, places)
-        case Or(children):
-            for child in children:
-                if compile_node(child, context)(document):
-                    _visit(child, document, context, places)
-                    return
-        case Always() | Nor() | Not() | ExprMatch() | SchemaMatch() | Size():
+        case Or([Compare(path, "$eq"), *_] as children):
+            values = [child.value for child in children if isinstance(child, Compare) and _is_equal(child, path)]
+            if len(values) == len(children):
+                _visit(In(path, tuple(values)), document, context, places)
+        case Always() | Or() | Nor() | Not() | ExprMatch() | SchemaMatch() | Size():
             return
         case _:
             found = _place(node, document, context)
@@ -64,6 +71,16 @@ def _visit(node: Node, document: dict[str, JsonValue], context: Context | None, 
                 path, place = found
                 places.pop(path, None)
                 places[path] = place
+
+
+def _is_equal(node: Compare, path: Path) -> bool:
+    return node.op == "$eq" and node.path == path
+
+
+def _turn(node: Node) -> int:
+    """Return when the dialect tries a condition of a conjunction."""
+    name = node.op if isinstance(node, Compare) else type(node).__name__
+    return _TURNS.get(name, len(_TURNS))
 
 
 def _place(

@@ -2,7 +2,7 @@
 
 What RE2 writes otherwise is translated; what it cannot do in linear time, or would do with another result, is
 refused with the construct named: look-around, back references, atomic groups and possessive quantifiers,
-conditions, recursion, `\\K`, `\\G`, `\\X`, `\\C`, and repeats above 1,000.
+conditions, recursion, `\\G`, `\\X`, `\\C`, `\\b` with `(*UCP)`, `\\K` where spans count, repeats above 1,000.
 
 Classes like `\\d` and `\\w` mean ASCII, `\\p{...}` means Unicode, `i` folds case by Unicode, as PCRE does in UTF mode.
 
@@ -39,11 +39,12 @@ _ESCAPES: Final = {
     "e": r"\x1b",
 }
 _CLASS_ESCAPES: Final = {"h": _HORIZONTAL, "v": _VERTICAL, "s": r"\s\x0b", "e": r"\x1b", "b": r"\x08"}
-_REFUSED_ESCAPES: Final = frozenset("123456789kgKGXC")
+_REFUSED_ESCAPES: Final = frozenset("123456789kgGXC")
 _FLAGS: Final = re.compile(r"\(\?([a-zA-Z]*)(?:-([a-zA-Z]+))?([:)])")
 _NAMED: Final = re.compile(r"\(\?(?:P?<([A-Za-z_]\w*)>|'([A-Za-z_]\w*)')")
 _REPEAT: Final = re.compile(r"\{\d+(?:,\d*)?\}")
-_VERB: Final = re.compile(r"\(\*(?:UTF8?|UTF16|UTF32|UCP)\)")
+_VERB: Final = re.compile(r"\(\*(UTF8?|UTF16|UTF32|UCP)\)")
+_UNICODE_CLASSES: Final = {"d": r"\p{Nd}", "w": r"\p{L}\p{N}_", "s": r"\s\x0b\p{Z}"}
 _BRACED: Final = re.compile(r"\\[pPx]\{[^}]*\}")
 _CODE_POINT: Final = re.compile(r"o\{([0-7]+)\}")
 
@@ -60,6 +61,7 @@ class Pattern:
     options: str
     _matcher: Any = field(compare=False, repr=False)
     _finder: Any = field(compare=False, repr=False)
+    """None where the pattern was compiled for the fact of a match alone."""
 
     def matches(self, text: str) -> bool:
         """Return whether the pattern is found anywhere in the text."""
@@ -67,12 +69,15 @@ class Pattern:
 
     def find(self, text: str, start: int = 0) -> tuple[tuple[int, int], tuple[str | None, ...]] | None:
         """Return the span of the first match from `start` on, in code points, and its captures."""
+        assert self._finder is not None, self.source
         found = self._finder.search(text, start)
         return None if found is None else (found.span(), found.groups())
 
 
-def compile_pattern(source: str, options: str, pointer: str, *, mongo_code: int = 51091) -> Pattern:
-    """Return the pattern; `options` are letters of `imsxu`.
+def compile_pattern(
+    source: str, options: str, pointer: str, *, mongo_code: int = 51091, finds_spans: bool = True
+) -> Pattern:
+    """Return the pattern; `options` are letters of `imsxu`. Without finds_spans it has no `find`, and may hold `\\K`.
 
     Raises:
         InvalidQuery: an unknown option (51108), or a pattern that is wrong or not of linear time (mongo_code).
@@ -92,10 +97,10 @@ def compile_pattern(source: str, options: str, pointer: str, *, mongo_code: int 
     settings.log_errors = False
     settings.max_mem = PATTERN_MEMORY_BYTES_MAX
     try:
-        matcher, finder = (
-            re2.compile(prefix + _Translation(source, options, for_spans=for_spans).run(), settings)
-            for for_spans in (False, True)
-        )
+        matcher = re2.compile(prefix + _Translation(source, options, for_spans=False).run(), settings)
+        finder = None
+        if finds_spans:
+            finder = re2.compile(prefix + _Translation(source, options, for_spans=True).run(), settings)
     except (_Refused, re2.error, UnicodeEncodeError) as error:
         reason = error.args[0].decode() if error.args and isinstance(error.args[0], bytes) else str(error)
         raise InvalidQuery(
@@ -116,6 +121,8 @@ class _Translation:
         self._is_extended = "x" in options
         self._is_multiline = "m" in options
         self._end = "$" if for_spans else r"(?:\n?\z)"
+        self._is_unicode = False
+        self._for_spans = for_spans
         self._place = 0
         self._parts: list[str] = []
 
@@ -123,6 +130,7 @@ class _Translation:
         source = self._source
         while verb := _VERB.match(source, self._place):
             self._place = verb.end()
+            self._is_unicode = self._is_unicode or verb[1] == "UCP"
         while self._place < len(source):
             self._step(source[self._place])
         return "".join(self._parts)
@@ -175,6 +183,15 @@ class _Translation:
             raise _Refused(f"\\{char}")
         if char == "Z":
             self._emit(self._end, 2)
+        elif char == "K":
+            # It moves the start of what was found; where only the fact counts it is nothing.
+            if self._for_spans:
+                raise _Refused("\\K")
+            self._place += 2
+        elif self._is_unicode and char in ("b", "B"):
+            raise _Refused("\\b with (*UCP)")
+        elif self._is_unicode and char.lower() in _UNICODE_CLASSES and char:
+            self._emit(("[^" if char.isupper() else "[") + _UNICODE_CLASSES[char.lower()] + "]", 2)
         elif char in _ESCAPES and char:
             self._emit(_ESCAPES[char], 2)
         elif char == "Q":
@@ -221,7 +238,9 @@ class _Translation:
         while self._place < len(source) and source[self._place] != "]":
             if source[self._place] == "\\":
                 char = source[self._place + 1 : self._place + 2]
-                if char in _CLASS_ESCAPES and char:
+                if self._is_unicode and char in _UNICODE_CLASSES and char:
+                    self._emit(_UNICODE_CLASSES[char], 2)
+                elif char in _CLASS_ESCAPES and char:
                     self._emit(_CLASS_ESCAPES[char], 2)
                 else:
                     self._common_escape(char)

@@ -168,7 +168,7 @@ def _count(attribute: str, side: int) -> Callable[[Schema, JsonValue, str], None
 
 def _pattern(schema: Schema, value: JsonValue, pointer: str) -> None:
     _need(isinstance(value, str), "a pattern is a string", pointer)
-    schema.pattern = compile_pattern(str(value), "", pointer)
+    schema.pattern = compile_pattern(str(value), "", pointer, finds_spans=False)
 
 
 def _items(schema: Schema, value: JsonValue, pointer: str) -> None:
@@ -206,7 +206,7 @@ def _properties(schema: Schema, value: JsonValue, pointer: str) -> None:
 def _pattern_properties(schema: Schema, value: JsonValue, pointer: str) -> None:
     schema.patterns = tuple(
         (
-            compile_pattern(source, "", child_pointer(pointer, source), mongo_code=BAD_VALUE),
+            compile_pattern(source, "", child_pointer(pointer, source), mongo_code=BAD_VALUE, finds_spans=False),
             parse_schema(inner, child_pointer(pointer, source)),
         )
         for source, inner in _members(value, pointer).items()

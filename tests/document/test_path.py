@@ -74,7 +74,7 @@ def test_expression_maps_over_arrays_and_knows_no_index() -> None:
         (".a", 15998),
         ("a.$b", 16410),
         ("a\0", 16411),
-        ("a." * 200 + "a", 5984700),
+        ("a." * 200 + "a", 15),
     ],
 )
 def test_path_that_cannot_be_is_refused_with_its_number(text: str, code: int) -> None:
