@@ -15,6 +15,8 @@ A command is a msgpack array, encoded once at the edge; the same bytes go to the
      3  CREATE              1    collection, id key, document
      4  CREATE_MANY         1    collection, [id key, document, id key, document, ...], atomic
      5  DELETE              1    collection, id key, expected revision or nil
+     6  MODIFY              1    collection, [changes], step, answer, document bytes max
+     7  WRITE_MANY          1    collection, [changes], [steps], mode, resume or nil, document bytes max
     32  CREATE_COLLECTION   1    name, options (JSON, sorted names)
     33  DROP_COLLECTION     1    name
     34  SWEEP               1    keys_max
@@ -52,10 +54,11 @@ import orjson
 from raftdoc.document import DocumentId, id_key
 from raftdoc.errors import TooLarge
 from raftdoc.ids import ClusterId, GroupId, NodeId, StoreId
-from raftdoc.limits import REPLICAS
+from raftdoc.limits import DOCUMENT_BYTES_MAX, REPLICAS
 from raftdoc.query.index_definition import IndexDefinition
 from raftdoc.sharding.view import NodeState
 from raftdoc.statemachine.outcome import Idempotency
+from raftdoc.statemachine.update_steps import ATOMIC_STEPS_MAX, STEPS_MAX, Answer, EncodedChange, Mode, Step
 
 FEATURE_LEVEL: Final = 1
 """The highest level that this code applies."""
@@ -75,6 +78,8 @@ class Op(IntEnum):
     CREATE = 3
     CREATE_MANY = 4
     DELETE = 5
+    MODIFY = 6
+    WRITE_MANY = 7
     CREATE_COLLECTION = 32
     DROP_COLLECTION = 33
     SWEEP = 34
@@ -165,6 +170,47 @@ def delete(
     """Delete a document. Outcome: ok; document_not_found; collection_not_found; precondition_failed."""
     expected = None if if_match is None else _expected(if_match)
     return _encode(Op.DELETE, idempotency, collection, id_key(id), expected)
+
+
+def modify(
+    collection: str,
+    step: Step,
+    changes: Sequence[EncodedChange] = (),
+    *,
+    answer: Answer = Answer.NONE,
+    bytes_max: int = DOCUMENT_BYTES_MAX,
+    idempotency: Idempotency | None = None,
+) -> bytes:
+    """Change one document in place; `bytes_max` bounds what it may become. Steps and changes: see `update_steps`.
+
+    Outcome: ok with revision and created, data = {"modified", "document": bytes or None}; collection_not_found;
+    document_not_found; precondition_failed; duplicate_key; or what refuses it, with its reason as data.
+    """
+    return _encode(Op.MODIFY, idempotency, collection, tuple(changes), step, int(answer), bytes_max)
+
+
+def write_many(
+    collection: str,
+    steps: Sequence[Step],
+    changes: Sequence[EncodedChange] = (),
+    *,
+    mode: Mode,
+    resume: bytes | None = None,
+    bytes_max: int = DOCUMENT_BYTES_MAX,
+    idempotency: Idempotency | None = None,
+) -> bytes:
+    """Do several steps. `resume` is given back with the outcome: a retry learns from it where to go on.
+
+    Outcome: ok, data = {"results": see `decode_results`, "resume"}: fewer results than steps where an ordered one
+    stopped. Atomic: the code of the step that refused, its reason and `position` as data, and nothing was done.
+
+    Raises:
+        TooLarge: more steps than one command may have.
+    """
+    steps_max = ATOMIC_STEPS_MAX if mode == Mode.ATOMIC else STEPS_MAX
+    if len(steps) > steps_max:
+        raise TooLarge("the number of documents of one command", limit=steps_max, unit="documents")
+    return _encode(Op.WRITE_MANY, idempotency, collection, tuple(changes), tuple(steps), int(mode), resume, bytes_max)
 
 
 def create_collection(

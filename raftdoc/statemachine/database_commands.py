@@ -10,6 +10,7 @@ from raftdoc.statemachine.dispatch import Command, Handler
 from raftdoc.statemachine.document_commands import DOCUMENT_HANDLERS
 from raftdoc.statemachine.index_commands import INDEX_HANDLERS
 from raftdoc.statemachine.outcome import OK, Outcome
+from raftdoc.statemachine.update_commands import UPDATE_HANDLERS
 
 
 def create_collection(target: DatabaseSlice, command: Command) -> Outcome:
@@ -59,6 +60,7 @@ def _refuse(target: DatabaseSlice, command: Command) -> Outcome:
 
 OPEN_HANDLERS: Final[dict[int, Handler[DatabaseSlice]]] = {
     **DOCUMENT_HANDLERS,
+    **UPDATE_HANDLERS,
     **INDEX_HANDLERS,
     Op.CREATE_COLLECTION: create_collection,
     Op.DROP_COLLECTION: drop_collection,

@@ -1,0 +1,253 @@
+"""What the commands that change documents in place do: MODIFY one, WRITE_MANY. See `update_steps` for the steps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
+
+import orjson
+
+from raftdoc.errors import InvalidRequest, PatchConflict, TooLarge
+from raftdoc.statemachine.collection import DOCUMENT_HEADER, Collection
+from raftdoc.statemachine.commands import Op
+from raftdoc.statemachine.database_slice import DatabaseSlice
+from raftdoc.statemachine.dispatch import Command, Handler
+from raftdoc.statemachine.document_writes import delete_document, write_document
+from raftdoc.statemachine.outcome import OK, Outcome
+from raftdoc.statemachine.refusal import Refused
+from raftdoc.statemachine.update_changes import Change
+from raftdoc.statemachine.update_steps import (
+    NO_CHANGE,
+    Answer,
+    EncodedChange,
+    Flag,
+    Mode,
+    Step,
+    StepKind,
+    StepResult,
+    encode_results,
+    reason_of,
+)
+
+ANSWERED_BYTES_MAX: Final = 60 * 1024
+"""Of a document in an answer that is remembered under an idempotency key."""
+
+NOT_FOUND: Final = StepResult("document_not_found")
+STALE: Final = StepResult("precondition_failed")
+
+
+class Run:
+    """One command under way: its collection, and its changes, each parsed when a step first needs it."""
+
+    def __init__(
+        self,
+        target: DatabaseSlice,
+        name: str,
+        changes: Sequence[EncodedChange],
+        *,
+        bytes_max: int,
+        answered_bytes_max: int | None = None,
+    ) -> None:
+        self._target = target
+        self._name = name
+        self._changes = changes
+        self._parsed: dict[int, Change] = {}
+        self._bytes_max = bytes_max
+        self._answered_bytes_max = answered_bytes_max
+
+    def do(self, step: Step, answer: Answer = Answer.NONE) -> tuple[StepResult, bytes | None]:
+        """Do one step, or nothing; return what became of it, and the document that the answer is to show."""
+        try:
+            return self._do(step, answer)
+        except Refused as refusal:
+            return StepResult(refusal.outcome.code, 0, 0, _bounded(refusal.outcome.data)), None
+        except (InvalidRequest, PatchConflict) as error:
+            return StepResult(error.code, 0, 0, reason_of(error)), None
+
+    def _do(self, step: Step, answer: Answer) -> tuple[StepResult, bytes | None]:
+        kind, id_key = step[:2]
+        collection = self._target.collection(self._name)
+        old = None if collection is None else self._target.staged.get(collection.prefix + id_key)
+        if kind == StepKind.INSERT:
+            return (StepResult("duplicate_key") if old is not None else self._write(id_key, step[2], None)), None
+        expected, argument = step[2:4]
+        if expected is not None and expected != _revision(old):
+            return STALE, None
+        if kind == StepKind.REPLACE:
+            return self._replace(id_key, old, argument, answer, upsert=step[4])
+        if kind == StepKind.UPDATE:
+            return self._update(id_key, old, argument, answer, base=step[4])
+        assert kind == StepKind.DELETE, kind
+        return self._delete(collection, id_key, old, argument, answer)
+
+    def _replace(
+        self, id_key: bytes, old: bytes | None, document: bytes, answer: Answer, *, upsert: bool
+    ) -> tuple[StepResult, bytes | None]:
+        if old is None and not upsert:
+            return NOT_FOUND, None
+        if old is not None and _body(old) == document:
+            return StepResult(OK, 0, _revision(old)), self._shown(answer, old, document)
+        shown = self._shown(answer, old, document)
+        return self._write(id_key, document, old), shown
+
+    def _update(
+        self, id_key: bytes, old: bytes | None, number: int, answer: Answer, *, base: bytes | None
+    ) -> tuple[StepResult, bytes | None]:
+        change = self._change(number)
+        if old is None:
+            return (NOT_FOUND, None) if base is None else self._insert(id_key, change, base, answer)
+        document = orjson.loads(_body(old))
+        if not change.matches(document):
+            # There is a document of this id, so an upsert could only make a second one.
+            return (NOT_FOUND if base is None else StepResult("duplicate_key")), None
+        after = change.changed(document, is_insert=False)
+        if after is None:
+            return StepResult(OK, 0, _revision(old)), self._shown(answer, old, _body(old))
+        shown = self._shown(answer, old, after)
+        return self._write(id_key, after, old), shown
+
+    def _insert(self, id_key: bytes, change: Change, base: bytes, answer: Answer) -> tuple[StepResult, bytes | None]:
+        after = change.changed(orjson.loads(base), is_insert=True) or base
+        shown = self._shown(answer, None, after)
+        return self._write(id_key, after, None), shown
+
+    def _delete(
+        self, collection: Collection | None, id_key: bytes, old: bytes | None, number: int, answer: Answer
+    ) -> tuple[StepResult, bytes | None]:
+        if collection is None or old is None:
+            return NOT_FOUND, None
+        if number != NO_CHANGE and not self._change(number).matches(orjson.loads(_body(old))):
+            return NOT_FOUND, None
+        shown = self._shown(answer, old, b"null")
+        delete_document(self._target, collection, id_key, old)
+        return StepResult(OK, Flag.MODIFIED), shown
+
+    def _write(self, id_key: bytes, document: bytes, old: bytes | None) -> StepResult:
+        target = self._target
+        collection = target.collection(self._name) or target.create_collection(self._name)
+        if collection is None:
+            return StepResult("limit_reached")
+        revision = write_document(target, collection, id_key, document, old)
+        return StepResult(OK, Flag.MODIFIED if old is not None else Flag.CREATED, revision)
+
+    def _change(self, number: int) -> Change:
+        if number not in self._parsed:
+            now_ms = self._target.staged.time_ms
+            self._parsed[number] = Change(self._changes[number], bytes_max=self._bytes_max, now_ms=now_ms)
+        return self._parsed[number]
+
+    def _shown(self, answer: Answer, old: bytes | None, after: bytes) -> bytes | None:
+        """Return the document that the answer shows: decided before anything is written.
+
+        Raises:
+            TooLarge: it could not be remembered.
+        """
+        if answer == Answer.NONE:
+            return None
+        shown = after if answer == Answer.AFTER else b"null" if old is None else _body(old)
+        limit = self._answered_bytes_max
+        if limit is not None and len(shown) > limit:
+            raise TooLarge("the document in an answer under an idempotency key", limit=limit)
+        return shown
+
+
+class Modify(NamedTuple):
+    """The fields of MODIFY."""
+
+    op: int
+    level: int
+    request: Any
+    collection: str
+    changes: Sequence[EncodedChange]
+    step: Step
+    answer: int
+    bytes_max: int
+
+
+class WriteMany(NamedTuple):
+    """The fields of WRITE_MANY."""
+
+    op: int
+    level: int
+    request: Any
+    collection: str
+    changes: Sequence[EncodedChange]
+    steps: Sequence[Step]
+    mode: int
+    resume: bytes | None
+    bytes_max: int
+
+
+def modify(target: DatabaseSlice, command: Command) -> Outcome:
+    fields = Modify(*command)
+    time_ms = target.staged.time_ms
+    upserts = bool(fields.step[-1]) and fields.step[0] in (StepKind.REPLACE, StepKind.UPDATE)
+    if target.collection(fields.collection) is None and not upserts:
+        return Outcome("collection_not_found", time_ms=time_ms)
+    run = Run(
+        target,
+        fields.collection,
+        fields.changes,
+        bytes_max=fields.bytes_max,
+        answered_bytes_max=None if fields.request is None else ANSWERED_BYTES_MAX,
+    )
+    result, shown = run.do(fields.step, Answer(fields.answer))
+    if result.code != OK:
+        return Outcome(result.code, data=result.reason, time_ms=time_ms)
+    data = {"modified": bool(result.flags & Flag.MODIFIED), "document": shown}
+    return Outcome(OK, result.revision, bool(result.flags & Flag.CREATED), data=data, time_ms=time_ms)
+
+
+def write_many(target: DatabaseSlice, command: Command) -> Outcome:
+    fields = WriteMany(*command)
+    time_ms = target.staged.time_ms
+    run = Run(target, fields.collection, fields.changes, bytes_max=fields.bytes_max)
+    if fields.mode != Mode.ATOMIC:
+        results = _do_steps(run, fields.steps, stops=fields.mode == Mode.ORDERED)
+        return _many(results, fields.resume, time_ms)
+    savepoint = target.savepoint()
+    results = _do_steps(run, fields.steps, stops=True)
+    if results and results[-1].code != OK:
+        target.roll_back(savepoint)
+        code, _, _, reason = results[-1]
+        data = {**(reason or {}), "position": len(results) - 1}
+        return Outcome(code, data=data, time_ms=time_ms)
+    return _many(results, fields.resume, time_ms)
+
+
+def _do_steps(run: Run, steps: Sequence[Step], *, stops: bool) -> list[StepResult]:
+    """Return what became of the steps that were done: with `stops`, up to the first that was refused."""
+    results = []
+    for step in steps:
+        result, _ = run.do(step)
+        results.append(result)
+        if stops and result.code != OK:
+            break
+    return results
+
+
+def _many(results: list[StepResult], resume: bytes | None, time_ms: int) -> Outcome:
+    revision = max((result.revision for result in results if result.flags), default=0)
+    return Outcome(OK, revision, data={"results": encode_results(results), "resume": resume}, time_ms=time_ms)
+
+
+def _revision(stored: bytes | None) -> int:
+    """Return the revision of a stored document, 0 of none."""
+    return 0 if stored is None else int.from_bytes(stored[:8], "big")
+
+
+def _body(stored: bytes) -> bytes:
+    return stored[DOCUMENT_HEADER.size :]
+
+
+def _bounded(data: Any) -> dict[str, Any] | None:
+    """Return the reason of a refusal by an index, without what could be long."""
+    if not isinstance(data, dict):
+        return None
+    return {name: value[:200] if isinstance(value, str) else value for name, value in data.items() if name != "key"}
+
+
+UPDATE_HANDLERS: Final[dict[int, Handler[DatabaseSlice]]] = {
+    Op.MODIFY: modify,
+    Op.WRITE_MANY: write_many,
+}
