@@ -61,6 +61,13 @@ INDEX_ENTRIES_PER_DOCUMENT_MAX: Final = 1000
 """In one index: the entries of a document change in one go, together with it."""
 TTL_S_MAX: Final = (1 << 31) - 1
 
+# Queries ----------------------------------------------------------------------------------------
+PIPELINE_STAGES_MAX: Final = 1000
+PIPELINE_DEPTH_MAX: Final = 20
+"""Pipelines inside of pipelines, as of `$lookup`."""
+PIPELINE_BYTES_MAX: Final = 64 * MIB
+"""Of documents, as JSON, that one stage holds: a sort, a group, a join. In Python they take some five times that."""
+
 # Exactly once -----------------------------------------------------------------------------------
 IDEMPOTENCY_KEY_BYTES_MAX: Final = 128
 IDEMPOTENCY_RETENTION_MS: Final = 24 * 3600 * 1000
