@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from random import Random
 
@@ -13,24 +14,21 @@ from raftdoc.limits import (
     INFLIGHT_BYTES_MAX,
     INFLIGHT_MESSAGES_MAX,
     LEASE_MARGIN_MS,
-    MIB,
     NS_PER_MS,
     READ_QUEUE_MAX,
     UNCOMMITTED_BYTES_MAX_GROUP,
 )
 from raftdoc.node.clock import Clock
+from raftdoc.node.incarnations import Incarnations
 from raftdoc.node.replica import Replica, StateMachine
 from raftdoc.raft import Configuration, Raft, RaftSettings, Restored
 from raftdoc.raft.membership import decode_configuration
-from raftdoc.raft.messages import EntryKind, HardState
+from raftdoc.raft.messages import HardState
 from raftdoc.statemachine.catalog_machine import CatalogMachine
 from raftdoc.statemachine.database_machine import DatabaseMachine
 from raftdoc.storage.engine import Engine
 from raftdoc.storage.keyspace import GroupKeys
 from raftdoc.storage.log.log import LogRecord, RecoveredGroup, SharedLog, log_record
-
-FIRST_INCARNATION = Incarnation(1)
-ENTRIES_READ_BYTES = 4 * MIB
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +60,7 @@ class ReplicaFactory:
         self._clock = clock
         self._random = random
         self._tuning = tuning
+        self.incarnations = Incarnations(engine)
 
     def recovered(self, group: GroupId, recovered: RecoveredGroup) -> Replica:
         """Return the replica of a group that the log knows.
@@ -69,7 +68,7 @@ class ReplicaFactory:
         Raises:
             StateCorrupt: the state lacks entries that the log no longer has.
         """
-        machine = self._machine(group, recovered.incarnation)
+        machine = self.machine(group, recovered.incarnation)
         if machine.applied_index < recovered.compacted_index:
             raise StateCorrupt(
                 f"group {group}: the state has applied index {machine.applied_index}, but the log begins after "
@@ -105,26 +104,33 @@ class ReplicaFactory:
             term_runs=(),
             applied_index=Index(0),
         )
-        machine = self._machine(group, FIRST_INCARNATION)
-        replica = self._replica(group, FIRST_INCARNATION, restored, machine, is_new=True)
-        record = log_record(group, hard_state=HardState(), configuration=configuration, incarnation=FIRST_INCARNATION)
+        incarnation = self.incarnations.fresh(group)
+        machine = self.machine(group, incarnation)
+        replica = self._replica(group, incarnation, restored, machine, is_new=True)
+        record = log_record(group, hard_state=HardState(), configuration=configuration, incarnation=incarnation)
         return replica, record
 
-    def _configurations(self, group: GroupId, recovered: RecoveredGroup) -> tuple[tuple[Index, Configuration], ...]:
-        """Return the configurations in the entries that the log has kept, by rising index."""
-        found = []
-        reader, index = self._log.reader(group), Index(recovered.compacted_index + 1)
-        while index <= recovered.last_index:
-            entries = reader.read(index, recovered.last_index, ENTRIES_READ_BYTES)
-            found += [(e.index, decode_configuration(e.payload)) for e in entries if e.kind == EntryKind.CONFIGURATION]
-            index = Index(entries[-1].index + 1)
-        return tuple(found)
+    def drop_leftovers(self, groups: Mapping[GroupId, RecoveredGroup]) -> None:
+        """Remove what the engine holds beside the groups of the log: of installs that did not come to their end."""
+        self.incarnations.recover((group, recovered.incarnation) for group, recovered in groups.items())
 
-    def _machine(self, group: GroupId, incarnation: Incarnation) -> StateMachine:
+    def machine(self, group: GroupId, incarnation: Incarnation) -> StateMachine:
+        """Load the machine of one copy of a group's state.
+
+        Raises:
+            StateCorrupt: a record that cannot be read.
+            FormatTooNew: a newer version has written there.
+        """
         keys = GroupKeys(group, incarnation)
         if group == CATALOG_GROUP:
             return CatalogMachine(self._engine, keys)
         return DatabaseMachine(self._engine, keys)
+
+    def _configurations(self, group: GroupId, recovered: RecoveredGroup) -> tuple[tuple[Index, Configuration], ...]:
+        """Return the changes of membership that the log still holds."""
+        reader = self._log.reader(group)
+        entries = [reader.read(index, index, 1)[0] for index in recovered.configuration_indexes]
+        return tuple((entry.index, decode_configuration(entry.payload)) for entry in entries)
 
     def _replica(
         self, group: GroupId, incarnation: Incarnation, restored: Restored, machine: StateMachine, *, is_new: bool

@@ -15,7 +15,9 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
-from raftdoc.storage.log.log import PendingWrite, SharedLog
+from raftdoc.ids import GroupId
+from raftdoc.raft import PersistTask
+from raftdoc.storage.log.log import LogRecord, PendingWrite, SharedLog, log_record
 
 
 class Ticket(NamedTuple):
@@ -34,6 +36,20 @@ class Persister(Protocol):
     def oldest_submitted_ns(self) -> int | None: ...
 
     def close(self) -> None: ...
+
+
+def persist_record(group: GroupId, task: PersistTask) -> LogRecord:
+    """Return the record of the log that makes a task of the core durable, all of it or nothing (P6)."""
+    reset = task.reset
+    return log_record(
+        group,
+        truncate_from=task.truncate_from,
+        compacted=None if reset is None else (reset.index, reset.index_term),
+        entries=task.entries,
+        hard_state=task.hard_state,
+        configuration=None if reset is None else reset.configuration,
+        incarnation=None if reset is None else reset.incarnation,
+    )
 
 
 class LogWriter:

@@ -1,8 +1,8 @@
 """Keeps restart time and log space bounded: flushes the state, then lets go of the log below it.
 
 A flush runs in a thread. What was applied when it began is durable when it ends; only then may the log be
-truncated there, and, while there are no snapshots to send, never above what every member holds durably.
-The leader knows that index and tells the others.
+truncated there. It is kept for members that lag, as far as the leader knows and tells the others, and for those that
+a snapshot is on its way to. When the log is over its budget, members that lag are left to a snapshot.
 
 Source: persistence rule P8 of docs/consensus.md.
 """
@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from raftdoc.errors import DiskFailed, DiskFull
-from raftdoc.ids import NodeId
+from raftdoc.ids import GroupId, Index, NodeId
 from raftdoc.limits import FLUSH_APPLIED_BYTES, MIB
 from raftdoc.node.node import Node
 from raftdoc.node.replica import Replica
@@ -60,42 +60,62 @@ class Maintenance:
             self._flushed_bytes = applied_bytes
             self._running = asyncio.ensure_future(self._flush())
 
+    def flush(self) -> asyncio.Future[None]:
+        """Make durable what the engine was given so far. Fails with DiskFull or DiskFailed."""
+        return asyncio.ensure_future(self._flush_engine())
+
+    async def _flush_engine(self) -> None:
+        try:
+            await self._in_thread(self._engine.flush)
+        except OSError as error:
+            raise DiskFailed(f"flushing the state failed: {error}") from error
+        self._node.metrics.flushes.value += 1
+
     async def _flush(self) -> None:
         applied = {group: replica.machine.applied_index for group, replica in self._node.replicas.items()}
         try:
-            await self._in_thread(self._engine.flush)
-            self._node.metrics.flushes.value += 1
-            for group, index in applied.items():
-                replica = self._node.replicas.get(group)
-                if replica is not None:
-                    replica.durable_applied_index = max(replica.durable_applied_index, index)
-                    self._truncate(replica)
+            await self._flush_engine()
+            self._truncate_all(applied)
             self._node.relocate(RELOCATE_BYTES)
             await self._in_thread(self._log.release)
         except DiskFull as error:
             # Nothing is lost and nothing is let go of: the log keeps what the state could not take.
             log.warning("the state could not be flushed detail=%s", error)
+        except DiskFailed as error:
+            self._on_fatal(error)
         except OSError as error:
-            self._on_fatal(DiskFailed(f"flushing the state failed: {error}"))
+            self._on_fatal(DiskFailed(f"the log could not be released: {error}"))
         finally:
             self._running = None
 
-    def _truncate(self, replica: Replica) -> None:
-        """Let go of the log that every member has and whose effect is durable here."""
+    def _truncate_all(self, applied: Mapping[GroupId, Index]) -> None:
+        """Let go of log. `applied`: per group, the index that is durably applied now."""
+        left = self._log.groups_over_budget()
+        for group, index in applied.items():
+            replica = self._node.replicas.get(group)
+            if replica is not None:
+                replica.durable_applied_index = max(replica.durable_applied_index, index)
+                self._truncate(replica, is_over_budget=group in left)
+
+    def _truncate(self, replica: Replica, *, is_over_budget: bool) -> None:
+        """Let go of the log whose effect is durable here and that nobody is to be sent."""
         core = replica.core
         if replica.is_leader:
             replica.matched_everywhere = core.min_match_index()
             message = MatchedEverywhere(replica.matched_everywhere)
             for peer in self._peers(replica):
                 self._node.send(peer, replica.group, message)
-        index = min(replica.durable_applied_index, replica.matched_everywhere)
+        index = replica.durable_applied_index
+        if not is_over_budget:
+            index = min(index, replica.matched_everywhere)
+        snapshots = self._node.snapshots
+        floor = None if snapshots is None else snapshots.floor(replica.group)
+        if floor is not None:
+            index = min(index, floor)
         if index > core.log.compacted_index:
-            term = core.log.term_at(index)
-            # Entries with configurations go, too: the record has to say which one the rest begins with.
-            configuration = core.configuration_at(index)
+            term, configuration = core.log.term_at(index), core.configuration_at(index)
             core.compact(index)
-            record = log_record(replica.group, compacted=(index, term), configuration=configuration)
-            self._node.record(record)
+            self._node.record(log_record(replica.group, compacted=(index, term), configuration=configuration))
 
     def _peers(self, replica: Replica) -> list[NodeId]:
         return [peer for peer in replica.core.configuration.members() if peer != self._node.node]

@@ -29,12 +29,13 @@ from raftdoc.node.clock import Clock
 from raftdoc.node.digests import Digests
 from raftdoc.node.forwarding import Forwarding, Served
 from raftdoc.node.health import Health
-from raftdoc.node.log_writer import Persister, Ticket
+from raftdoc.node.log_writer import Persister, Ticket, persist_record
 from raftdoc.node.metrics import NodeMetrics
 from raftdoc.node.outbox import Outbox
 from raftdoc.node.proposals import Proposal
 from raftdoc.node.reads import ReadWaiter
 from raftdoc.node.replica import Replica
+from raftdoc.node.snapshot_stream import SnapshotHost
 from raftdoc.node.staleness import Staleness
 from raftdoc.raft import LogMark, Ready
 from raftdoc.raft.messages import Message
@@ -99,6 +100,7 @@ class Node:
         self._forwarding = Forwarding(random.getrandbits(62))
         self._context = random.getrandbits(32)
         self._services: dict[type, Callable[[NodeId, GroupId, Any], None]] = {}
+        self.snapshots: SnapshotHost | None = None
         transport.set_receiver(self.receive, self.unreachable)
 
     # What others hand in --------------------------------------------------------------------------
@@ -109,6 +111,10 @@ class Node:
     def serve(self, kind: type, handler: Callable[[NodeId, GroupId, Any], None]) -> None:
         """Have messages of a kind that is not the node's own handled elsewhere: within the turn, without waiting."""
         self._services[kind] = handler
+
+    def host_snapshots(self, snapshots: SnapshotHost) -> None:
+        """Have snapshots sent and taken in. Without, a follower that the log does not reach back to stays behind."""
+        self.snapshots = snapshots
 
     def receive(self, peer: NodeId, items: list[tuple[GroupId, Any]]) -> None:
         """Take a frame of a peer."""
@@ -220,6 +226,8 @@ class Node:
         self._touched.pop(group, None)
         replica.close(error)
         self._digests.forget(group)
+        if self.snapshots is not None:
+            self.snapshots.forget(group)
         self._records.append(log_record(group, tombstone=True))
         self.wake()
 
@@ -246,6 +254,8 @@ class Node:
         error = Draining("this node stops")
         for replica in self.replicas.values():
             replica.close(error)
+        if self.snapshots is not None:
+            self.snapshots.close()
         self._forwarding.close(error)
 
     # The turn -------------------------------------------------------------------------------------
@@ -283,6 +293,8 @@ class Node:
         self._collect(touched.values(), now_ns)
         self._outbox.send()
         self._apply(touched.values(), now_ns)
+        if self.snapshots is not None and self.snapshots.turn(now_ns):
+            self.wake()
 
     def _take(self, peer: NodeId, items: list[tuple[GroupId, Any]], now_ns: int) -> None:
         for group, message in items:
@@ -359,6 +371,8 @@ class Node:
             replica.tick(verdict, now_ns)
             if replica.is_busy or replica.core.has_ready() or replica.reads.asking:
                 self._touched[replica.group] = replica
+        if self.snapshots is not None:
+            self.snapshots.tick(now_ns)
 
     def _collect(self, touched: Iterable[Replica], now_ns: int) -> None:
         """Take every Ready: one frame of the log for all groups, messages into the outbox."""
@@ -369,23 +383,26 @@ class Node:
                 continue
             ready = replica.core.ready()
             self._outbox.put_all(replica.group, ready.messages)
+            if self.snapshots is not None and (ready.snapshots or ready.installed is not None):
+                self._take_snapshots(self.snapshots, replica, ready)
             replica.handle(ready)
             if ready.role is not None:
                 self._role_changed(replica, ready)
             task = ready.persist
             if task is not None:
-                records.append(
-                    log_record(
-                        replica.group,
-                        hard_state=task.hard_state,
-                        truncate_from=task.truncate_from,
-                        entries=task.entries,
-                    )
-                )
+                records.append(persist_record(replica.group, task))
                 notes.append(Note(replica, task.mark, task.messages_after))
         if records:
             assert self._persister is not None
             self._persister.submit(Ticket(self._log.append(records), notes, now_ns))
+
+    def _take_snapshots(self, snapshots: SnapshotHost, replica: Replica, ready: Ready) -> None:
+        """Send what is wanted; put in force what the log has switched to, before its entries that follow are taken."""
+        if ready.snapshots:
+            snapshots.wanted(replica, ready.snapshots)
+        if ready.installed is not None:
+            snapshots.installed(replica, ready.installed)
+            self._on_applied(replica)
 
     def _role_changed(self, replica: Replica, ready: Ready) -> None:
         change = ready.role

@@ -7,9 +7,12 @@ from typing import Any
 from raftdoc.ids import GroupId, NodeId
 from raftdoc.raft.messages import AppendEntries, Message
 from raftdoc.transport.transport import Lane, Transport
-from raftdoc.wire.messages import Forward, Forwarded
+from raftdoc.wire.messages import Forward, Forwarded, SnapshotBegin, SnapshotChunk, SnapshotEnd
 
 Item = tuple[GroupId, Any]
+
+BULKY = frozenset((Forward, Forwarded, SnapshotBegin, SnapshotChunk, SnapshotEnd))
+"""Besides appends with entries. What opens and ends a snapshot stays in line with its chunks."""
 
 
 class Outbox:
@@ -25,7 +28,7 @@ class Outbox:
     def put(self, peer: NodeId, group: GroupId, message: Any) -> None:
         """Add one message. Entries and commands go on the bulk lane, so that heartbeats never queue behind them."""
         kind = type(message)
-        is_bulk = message.entries if kind is AppendEntries else kind is Forward or kind is Forwarded
+        is_bulk = message.entries if kind is AppendEntries else kind in BULKY
         lane = self._bulk if is_bulk else self._small
         items = lane.get(peer)
         if items is None:

@@ -99,6 +99,13 @@ class Proposals:
             self._forget(batch)
             self._fail(batch, OutcomeUnknown("a new leader replaced the entry; another node may still hold it"))
 
+    def covered(self, index: Index) -> None:
+        """Answer whose entries up to index a snapshot has taken the place of: it does not tell them apart."""
+        while self.in_flight and self.in_flight[0].index <= index:
+            batch = self.in_flight.popleft()
+            self._forget(batch)
+            self._fail(batch, OutcomeUnknown("a snapshot took the place of the entry; it may be part of it"))
+
     def expire(self, now_ns: int) -> None:
         """Answer those whose deadline has passed."""
         if self.queued:

@@ -28,6 +28,10 @@ class StateMachine(Protocol):
     @property
     def applied_index(self) -> Index: ...
 
+    @property
+    def log_time_ms(self) -> int:
+        """Of the last applied entry."""
+
     def digest(self) -> dict[str, str]:
         """Return the digests of the state by name: equal on all replicas after the same entries."""
 
@@ -178,6 +182,24 @@ class Replica:
         core.on_applied(entries[-1].index, now_ns)
         if self.reads.applying:
             self.reads.applied(entries[-1].index)
+
+    def freeze(self) -> None:
+        """Apply nothing more: another state is about to take the place of this one."""
+        self.to_apply.clear()
+        self.is_busy = False
+
+    def switch(self, incarnation: Incarnation, machine: StateMachine) -> None:
+        """Go on from a state that was installed; it is durable.
+
+        What was in flight below it is unknown, and stays so: the state does not say whose entry it contains.
+        """
+        self.freeze()
+        self.incarnation = incarnation
+        self.machine = machine
+        self.durable_applied_index = machine.applied_index
+        self.digest_taken = None
+        self.proposals.covered(machine.applied_index)
+        self.reads.applied(machine.applied_index)
 
     def _sweep(self, now_ns: int) -> None:
         if self.proposals.waiting_count:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from raftdoc.ids import GroupId, Incarnation, Index, Term
 from raftdoc.raft import Configuration
-from raftdoc.raft.messages import HardState
+from raftdoc.raft.messages import EntryKind, HardState
 from raftdoc.storage.log.records import LogRecord
 
 NO_INCARNATION = Incarnation(0)
@@ -42,7 +42,7 @@ class RecoveredGroup(NamedTuple):
 
     hard_state: HardState
     configuration: Configuration
-    """As of `compacted_index` or a later record; configurations in the entries after it are the reader's to find."""
+    """In force at `compacted_index`."""
     incarnation: Incarnation
     compacted_index: Index
     compacted_term: Term
@@ -50,6 +50,8 @@ class RecoveredGroup(NamedTuple):
     last_term: Term
     term_runs: tuple[tuple[Index, Term], ...]
     """(first index, term) of each run of entries after compacted_index."""
+    configuration_indexes: tuple[Index, ...]
+    """Of the CONFIGURATION entries after compacted_index, rising."""
 
 
 @dataclass(slots=True, eq=False)
@@ -64,6 +66,8 @@ class GroupLog:
     compacted_term: Term = NO_TERM
     last_index: Index = NO_INDEX
     term_runs: list[tuple[Index, Term]] = field(default_factory=list)
+    configuration_indexes: list[Index] = field(default_factory=list)
+    """Of live CONFIGURATION entries, rising."""
     # Invariant: the spans cover compacted_index + 1 .. last_index, in order, without gap or overlap; during recovery
     # there may be gaps, of entries in segments that are gone, until the record that compacts them is met.
     spans: list[Span] = field(default_factory=list)
@@ -93,6 +97,7 @@ class GroupLog:
             last_index=self.last_index,
             last_term=self.last_term,
             term_runs=tuple(self.term_runs),
+            configuration_indexes=tuple(self.configuration_indexes),
         )
 
     def apply(self, record: LogRecord, segment: int, offset: int) -> bool:
@@ -101,8 +106,12 @@ class GroupLog:
         Returns:
             Whether entries went, so that an older segment may no longer be needed once this is durable.
         """
+        is_reset = record.compacted is not None and record.incarnation is not None
         if record.truncate_from is not None:
             self._truncate(record.truncate_from)
+        if is_reset:
+            # What stands behind the point is of another history than the state that was installed.
+            self._truncate(Index(self.compacted_index + 1))
         if record.compacted is not None:
             self._compact(*record.compacted)
         if record.relocated:
@@ -129,6 +138,7 @@ class GroupLog:
         spans[-1].offsets.extend([offset] * len(entries))
         spans[-1].payload_bytes += _payload_bytes(entries)
         self._run_terms(entries)
+        self.configuration_indexes += [entry[0] for entry in entries if entry[2] == EntryKind.CONFIGURATION]  # type: ignore[misc]
         self.last_index = Index(self.last_index + len(entries))
 
     def _run_terms(self, entries: Iterable[tuple[object, ...]]) -> None:
@@ -145,12 +155,15 @@ class GroupLog:
         self.spans = _parts(self.spans, Index(self.compacted_index + 1), index)
         while self.term_runs and self.term_runs[-1][0] >= index:
             self.term_runs.pop()
+        while self.configuration_indexes and self.configuration_indexes[-1] >= index:
+            self.configuration_indexes.pop()
         self.last_index = Index(index - 1)
 
     def _compact(self, index: Index, term: Term) -> None:
         if index <= self.compacted_index:
             return
         self.compacted_index, self.compacted_term = index, term
+        self.configuration_indexes = [found for found in self.configuration_indexes if found > index]
         if index >= self.last_index:
             self.spans, self.term_runs, self.last_index = [], [], index
             return
@@ -184,6 +197,10 @@ class GroupLog:
         assert self.compacted_index < index <= self.last_index, (self.group, index)
         span = self.spans[bisect_right(self.spans, index, key=_first_of_span) - 1]
         return span.segment, span.offsets[index - span.first]
+
+    def payload_bytes_before(self, segment: int) -> int:
+        """Return how many bytes of payload it holds in segments before this one."""
+        return sum([span.payload_bytes for span in self.spans if span.segment < segment])
 
     def oldest_segment(self, otherwise: int) -> int:
         """Return the oldest segment with a live entry."""

@@ -126,28 +126,48 @@ class SharedLog:
         """Return the EntryReader of a group, which need not be there yet; it reads what is durable."""
         return GroupReader(group, self._groups, self._frames)
 
-    def relocate(self, bytes_max: int) -> PendingWrite | None:
-        """Append copies of the live entries of the oldest segment, so that it can go; about bytes_max of payload.
+    def groups_over_budget(self) -> set[GroupId]:
+        """Return the groups whose old entries have to go for the log to fit its budget: the largest holders first.
 
-        Only while the log is over its budget and little in that segment is alive: what lagging groups left behind.
-        What a group pins that fills the log by itself is not copied; that group needs a snapshot.
+        Those that remain hold little of the segments that are too many, and are `relocate`'s.
+        """
+        stop = self._surplus_stop()
+        held = {log.group: log.payload_bytes_before(stop) for log in self._groups.values()}
+        rest, share = sum(held.values()), (stop - self._first_segment) * self._segment_bytes // RELOCATED_SHARE_MAX
+        over: set[GroupId] = set()
+        for group in sorted(held, key=lambda group: held[group], reverse=True):
+            if rest <= share:
+                break
+            over.add(group)
+            rest -= held[group]
+        return over
+
+    def relocate(self, bytes_max: int) -> PendingWrite | None:
+        """Append copies of the live entries of the oldest segments, so that these can go; about bytes_max of payload.
+
+        Only while the log is over its budget and little in those segments is alive: what lagging groups left behind.
+        What fills them by itself is not copied: see `groups_over_budget`.
 
         Returns:
             What `write` takes, in its order among the appends; None when there is nothing to do.
         """
-        if self.bytes_total <= self._log_bytes_max or self._first_segment >= self._durable[0]:
-            return None
-        held = [(log.group, span) for log in self._groups.values() for span in log.spans]
-        held = [(group, span) for group, span in held if span.segment == self._first_segment]
-        if not held or sum(span.payload_bytes for _, span in held) > self._segment_bytes // RELOCATED_SHARE_MAX:
+        stop = self._surplus_stop()
+        held = [(log.group, span) for log in self._groups.values() for span in log.spans if span.segment < stop]
+        share = (stop - self._first_segment) * self._segment_bytes // RELOCATED_SHARE_MAX
+        if not held or sum(span.payload_bytes for _, span in held) > share:
             return None
         records = []
-        for group, span in held:
+        for group, span in sorted(held, key=lambda item: item[1].segment):
             if bytes_max > 0:
                 copied = self.reader(group).read(span.first, Index(span.stop - 1), bytes_max)
                 records.append(log_record(group, relocated=True, entries=tuple(copied)))
                 bytes_max -= sum(len(entry.payload) for entry in copied)
         return self.append(records)
+
+    def _surplus_stop(self) -> int:
+        """Return the first segment that may stay: those before it are over the budget."""
+        surplus = -(-(self.bytes_total - self._log_bytes_max) // self._segment_bytes)
+        return max(self._first_segment, min(self._first_segment + surplus, self._durable[0]))
 
     def release(self) -> list[Path]:
         """Let go of segments in which no group has a live record, and see to a spare. Blocks: call it in a thread.

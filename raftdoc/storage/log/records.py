@@ -15,7 +15,7 @@ from raftdoc.raft.messages import Entry, HardState
 class LogRecord(NamedTuple):
     """One atomic change of one group's log (P6). Its parts take effect in the order of the fields.
 
-    `compacted` beyond the last entry resets the log to that point: how a snapshot is installed.
+    `compacted` together with `incarnation` resets the log to that point, whatever it holds: so a snapshot is installed.
     """
 
     group: GroupId
@@ -29,7 +29,7 @@ class LogRecord(NamedTuple):
     """They follow the last entry without a gap."""
     hard_state: HardState | None
     configuration: Configuration | None
-    """The newest one that recovery starts from; those after it are found in entries."""
+    """In force at `compacted`, or when the group began here; those after it are found in entries."""
     incarnation: Incarnation | None
     relocated: bool
     """The entries are there already: these are copies, so that an old segment can go. See `SharedLog.relocate`."""

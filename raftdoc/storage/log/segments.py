@@ -113,6 +113,7 @@ def encode_table(groups: Iterable[GroupLog]) -> bytes:
             log.compacted_term,
             log.last_index,
             log.term_runs,
+            log.configuration_indexes,
         )
         for log in groups
     ]
@@ -123,7 +124,7 @@ def encode_table(groups: Iterable[GroupLog]) -> bytes:
 def decode_table(table: bytes | memoryview) -> dict[GroupId, GroupLog]:
     """Return the groups of a verified table, without the positions of their entries."""
     groups = {}
-    for group, hard_state, configuration, incarnation, compacted, compacted_term, last, runs in _unpack(table):
+    for group, hard_state, configuration, incarnation, compacted, compacted_term, last, runs, changes in _unpack(table):
         log = GroupLog(
             group=GroupId(group),
             hard_state=HardState._make(hard_state),
@@ -133,6 +134,7 @@ def decode_table(table: bytes | memoryview) -> dict[GroupId, GroupLog]:
             compacted_term=Term(compacted_term),
             last_index=Index(last),
             term_runs=list(runs),
+            configuration_indexes=list(changes),
         )
         groups[log.group] = log
     return groups
