@@ -1,0 +1,105 @@
+"""Pipelines: stages that documents go through one after the other.
+
+    pipeline = parse_pipeline([{"$match": {"open": True}}, {"$count": "n"}], "/pipeline")
+    for document in pipeline.run(documents, context):   # None is a pause: see `stages`
+        ...
+
+The caller may take the leading filter out (`pipeline.filter`) and hand in only what an index finds for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Final
+
+from raftdoc.limits import PIPELINE_STAGES_MAX
+from raftdoc.query.context import Context
+from raftdoc.query.expressions.compile import escaped
+from raftdoc.query.expressions.scope import Value, fault
+from raftdoc.query.filter import Filter
+from raftdoc.query.stages import fields, plain
+from raftdoc.query.stages.plain import Limit, Match
+from raftdoc.query.stages.sort import SortStage, build_sort
+from raftdoc.query.stages.stage import WRONG_STAGE_FORM, Document, Items, Setting, Stage, StageBuilder
+
+UNKNOWN_STAGE: Final = 40324
+TYPE_MISMATCH: Final = 14
+
+STAGES: Final[Mapping[str, StageBuilder]] = {
+    **plain.BUILDERS,
+    **fields.BUILDERS,
+    "$sort": build_sort,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    stages: tuple[Stage, ...]
+
+    @property
+    def is_source(self) -> bool:
+        """Whether it begins with documents of its own (`$documents`)."""
+        return bool(self.stages) and isinstance(self.stages[0], plain.Documents)
+
+    @property
+    def filter(self) -> Filter | None:
+        """The leading `$match`: documents that it does not match need not be handed in."""
+        return self.stages[0].filter if self.stages and isinstance(self.stages[0], Match) else None
+
+    def run(self, documents: Iterable[Document | None], context: Context) -> Items:
+        """Return what comes out of the last stage; None is a pause, handed on from the documents.
+
+        Raises:
+            InvalidQuery: a stage or an expression cannot take a value, or would hold too much.
+        """
+        flowing: Iterator[Document | None] = iter(documents)
+        for stage in self.stages:
+            flowing = stage.run(flowing, context)
+        return flowing
+
+
+def parse_pipeline(spec: Value, pointer: str, *, variables: frozenset[str] = frozenset()) -> Pipeline:
+    """Return the pipeline of a specification that stands at pointer in the request.
+
+    Raises:
+        InvalidQuery: it is none.
+    """
+    return _parse(spec, pointer, Setting(_parse, variables))
+
+
+def _parse(spec: Value, pointer: str, setting: Setting) -> Pipeline:
+    if not isinstance(spec, list):
+        raise fault("a pipeline is an array of stages", pointer, TYPE_MISMATCH)
+    if len(spec) > PIPELINE_STAGES_MAX:
+        raise fault(f"a pipeline has at most {PIPELINE_STAGES_MAX} stages", pointer, 7749501)
+    stages = [
+        _parse_stage(stage, f"{pointer}/{place}", replace(setting, is_first=place == 0))
+        for place, stage in enumerate(spec)
+    ]
+    return Pipeline(tuple(_with_limits(stages)))
+
+
+def _parse_stage(spec: Value, pointer: str, setting: Setting) -> Stage:
+    if not isinstance(spec, dict):
+        raise fault("a stage is an object", pointer, TYPE_MISMATCH)
+    if len(spec) != 1:
+        raise fault("a stage is an object of exactly one member", pointer, WRONG_STAGE_FORM)
+    ((name, value),) = spec.items()
+    below = f"{pointer}/{escaped(name)}"
+    builder = STAGES.get(name)
+    if builder is None:
+        raise fault(f"there is no stage {name!r}", below, UNKNOWN_STAGE)
+    return builder(value, below, setting)
+
+
+def _with_limits(stages: list[Stage]) -> list[Stage]:
+    """Tell a sort of the limit behind it."""
+    known = [
+        replace(stage, limit=following.count)
+        if isinstance(stage, SortStage) and isinstance(following, Limit)
+        else stage
+        for stage, following in pairwise(stages)
+    ]
+    return [*known, *stages[-1:]]

@@ -1,0 +1,117 @@
+"""What a stage is, what it is built with, and how much memory it may take."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final, Protocol, TypeAlias
+
+import orjson
+
+from raftdoc.limits import PIPELINE_BYTES_MAX, PIPELINE_DEPTH_MAX
+from raftdoc.query.context import Context
+from raftdoc.query.expression import Expression, compile_in, new_scope
+from raftdoc.query.expressions.scope import Value, fault
+
+Document: TypeAlias = dict[str, Any]
+Items: TypeAlias = Iterator[Document | None]
+"""Documents; None is a pause: nothing is at hand, the caller may give the loop back."""
+
+MEMORY_EXCEEDED: Final = 292
+WRONG_STAGE_FORM: Final = 40323
+
+
+class Stage(Protocol):
+    def run(self, documents: Iterable[Document | None], context: Context) -> Items:
+        """Return what comes out when documents go in."""
+        ...
+
+
+class Runnable(Protocol):
+    """A parsed pipeline, as stages that hold one see it."""
+
+    def run(self, documents: Iterable[Document | None], context: Context) -> Items: ...
+
+    @property
+    def is_source(self) -> bool:
+        """Whether it begins with documents of its own."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """Where a stage stands."""
+
+    parse: Callable[[Value, str, Setting], Runnable]
+    """Parses a pipeline inside a stage."""
+    variables: frozenset[str] = frozenset()
+    depth: int = 0
+    is_first: bool = False
+    inside: str = ""
+    """The stage that the pipeline stands in, as `$facet`; empty: none."""
+
+    def expression(self, spec: Value, pointer: str, *, constants: Mapping[str, Value] | None = None) -> Expression:
+        """Compile an expression of this stage.
+
+        Raises:
+            InvalidQuery: it is none.
+        """
+        return compile_in(new_scope(self.variables, constants=constants), spec, pointer)
+
+    def below(self, stage: str, pointer: str, variables: frozenset[str] | None = None) -> Setting:
+        """Return the setting of a pipeline inside a stage.
+
+        Raises:
+            InvalidQuery: pipelines are nested too deep.
+        """
+        if self.depth >= PIPELINE_DEPTH_MAX:
+            raise fault(f"pipelines are nested at most {PIPELINE_DEPTH_MAX} deep", pointer, 232)
+        return replace(
+            self,
+            variables=self.variables if variables is None else variables,
+            depth=self.depth + 1,
+            inside=stage,
+        )
+
+
+StageBuilder: TypeAlias = "Callable[[Value, str, Setting], Stage]"
+
+
+class Meter:
+    """Counts the bytes of JSON that a stage holds."""
+
+    __slots__ = ("_left", "_pointer")
+
+    def __init__(self, pointer: str) -> None:
+        self._left = PIPELINE_BYTES_MAX
+        self._pointer = pointer
+
+    def hold(self, value: Value) -> None:
+        """Count a value.
+
+        Raises:
+            InvalidQuery: the stage holds more than it may.
+        """
+        self.hold_bytes(len(orjson.dumps(value)))
+
+    def hold_bytes(self, size: int) -> None:
+        """Count bytes, or give them back when negative.
+
+        Raises:
+            InvalidQuery: the stage holds more than it may.
+        """
+        self._left -= size
+        if self._left < 0:
+            raise fault(
+                f"the stage would hold more than {PIPELINE_BYTES_MAX} bytes of documents; filter or limit before it",
+                self._pointer,
+                MEMORY_EXCEEDED,
+            )
+
+
+def evaluator(expression: Expression, context: Context) -> Callable[[Document], Value]:
+    """Return a function of a document; each call has its own frame."""
+    run, slots = expression.run, expression.slots
+    if slots:
+        return lambda document: run([document, context, *slots])
+    return lambda document: run([document, context])
