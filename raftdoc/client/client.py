@@ -1,0 +1,201 @@
+"""The client: where calls go out, and where its life ends.
+
+async with AsyncClient(["http://127.0.0.1:8101", "http://127.0.0.1:8102"]) as client:
+    orders = client.database("shop").collection("orders")
+    await orders.put("42", {"item": "ink", "qty": 3})
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import warnings
+from collections.abc import AsyncIterator, Sequence
+from random import Random
+from types import TracebackType
+from typing import Any
+
+from raftdoc.client.backoff import RetryBudget
+from raftdoc.client.call import Answer, Call, make_call, new_key, path_of
+from raftdoc.client.database import AsyncDatabase
+from raftdoc.client.errors import InvalidUse, NotFound
+from raftdoc.client.nodes import Balancer, parse_node
+from raftdoc.client.options import CallOptions, ClientOptions, Session
+from raftdoc.client.retry import Retrier
+from raftdoc.client.topology import Topology
+from raftdoc.client.values import DatabaseInfo, encode
+
+
+class AsyncClient:
+    """One cluster, from one event loop. The constructor does no I/O; `aclose`, or `async with`, ends it."""
+
+    def __init__(
+        self,
+        urls: Sequence[str],
+        options: ClientOptions | None = None,
+        call_options: CallOptions | None = None,
+    ) -> None:
+        """`urls` are addresses of some of the nodes; the others are learned from them.
+
+        Raises:
+            InvalidUse: no address, or one that is none.
+        """
+        if isinstance(urls, str) or not urls:
+            raise InvalidUse("give the addresses of the nodes as a list: ['http://127.0.0.1:8101', ...]")
+        for url in urls:
+            parse_node(url)
+        self._urls = tuple(urls)
+        self._client_options = options or ClientOptions()
+        self._options = call_options or CallOptions()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._topology: Topology | None = None
+        self._retrier: Retrier | None = None
+        self._is_closed = False
+
+    async def __aenter__(self) -> AsyncClient:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """End all connections. A second call does nothing."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        if self._topology is not None:
+            await self._topology.close()
+
+    def __del__(self) -> None:
+        if not self._is_closed and self._topology is not None:
+            message = f"{self!r} was never closed: use `async with`, or `await client.aclose()`"
+            warnings.warn(message, ResourceWarning, stacklevel=2, source=self)
+
+    def __repr__(self) -> str:
+        return f"AsyncClient({list(self._urls)})"
+
+    # Databases ------------------------------------------------------------------------------------
+
+    def database(self, name: str) -> AsyncDatabase:
+        """Return a database. No I/O: whether there is one shows with the first call."""
+        return AsyncDatabase(self, name, self._options)
+
+    def with_options(self, **changes: Any) -> AsyncClientView:
+        """Return a view of this client whose calls have other options: see `CallOptions`."""
+        return AsyncClientView(self, dataclasses.replace(self._options, **changes))
+
+    async def create_database(self, name: str, options: dict[str, Any] | None = None) -> AsyncDatabase:
+        """Create a database that is not there, and return it when it accepts writes."""
+        await self.call("PUT", path_of("dbs", name), self._options, body=encode(options or {}), is_write=True)
+        return self.database(name)
+
+    async def drop_database(self, name: str) -> bool:
+        """Delete a database with all that is in it; False: there was none."""
+        try:
+            await self.call("DELETE", path_of("dbs", name), self._options, is_write=True)
+        except NotFound as error:
+            if error.code != "database_not_found":
+                raise
+            return False
+        return True
+
+    async def databases(self) -> list[DatabaseInfo]:
+        answer = await self.call("GET", path_of("dbs"), self._options)
+        return [database_info(info) for info in answer.json()["databases"]]
+
+    async def cluster(self) -> dict[str, Any]:
+        """Return members, groups and limits, as a node sees them."""
+        cluster: dict[str, Any] = (await self.call("GET", "/v1/cluster", self._options)).json()
+        return cluster
+
+    async def request_outcome(self, key: str, *, database: str | None = None) -> dict[str, Any] | None:
+        """Return what became of the write with this idempotency key; None: no such write was decided as of now.
+
+        Without a database it is the creation or deletion of one.
+        """
+        path = path_of("requests", key) if database is None else path_of("dbs", database, "requests", key)
+        try:
+            outcome: dict[str, Any] = (await self.call("GET", path, self._options, database=database)).json()
+        except NotFound as error:
+            if error.code != "request_not_found":
+                raise
+            return None
+        return outcome
+
+    def session(self) -> Session:
+        """Return a session: `collection.with_options(session=...)` reads what was written and read in it before."""
+        return Session()
+
+    # Calls ----------------------------------------------------------------------------------------
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        options: CallOptions,
+        *,
+        is_write: bool = False,
+        **details: Any,
+    ) -> Answer:
+        """Send any request of the HTTP API and return its answer; see `make_call` for the details.
+
+        Raises:
+            RaftdocError: see the tree in `errors`.
+        """
+        retrier = await self._ready(options)
+        return await retrier.run(self._make(method, path, options, is_write=is_write, **details))
+
+    async def stream(
+        self, method: str, path: str, options: CallOptions, *, is_write: bool = False, **details: Any
+    ) -> AsyncIterator[bytes]:
+        """Send a request and yield the body of its answer as it arrives."""
+        retrier = await self._ready(options)
+        async for piece in retrier.stream(self._make(method, path, options, is_write=is_write, **details)):
+            yield piece
+
+    def _make(self, method: str, path: str, options: CallOptions, *, is_write: bool, **details: Any) -> Call:
+        if is_write and self._client_options.idempotency:
+            details.setdefault("key", new_key())
+        return make_call(method, path, options, is_read=not is_write, **details)
+
+    async def _ready(self, options: CallOptions) -> Retrier:
+        """Return what sends calls, of this event loop, once the cluster is known."""
+        if self._is_closed:
+            raise InvalidUse("the client is closed")
+        loop = asyncio.get_running_loop()
+        if self._loop is None:
+            self._bind(loop)
+        if self._loop is not loop:
+            raise InvalidUse("the client belongs to another event loop: make one for each")
+        assert self._topology is not None
+        assert self._retrier is not None
+        if self._topology.is_due():
+            await self._topology.ready(options.timeout_s)
+        return self._retrier
+
+    def _bind(self, loop: asyncio.AbstractEventLoop) -> None:
+        options, random = self._client_options, Random()
+        self._loop = loop
+        self._topology = Topology(self._urls, options, loop)
+        balancer = Balancer(options.balance, random)
+        self._retrier = Retrier(self._topology, balancer, RetryBudget(options.retry_rate_max), random)
+
+
+class AsyncClientView:
+    """A client with other options for its calls."""
+
+    def __init__(self, client: AsyncClient, options: CallOptions) -> None:
+        self._client = client
+        self._options = options
+
+    def database(self, name: str) -> AsyncDatabase:
+        return AsyncDatabase(self._client, name, self._options)
+
+
+def database_info(info: dict[str, Any]) -> DatabaseInfo:
+    """Return what a node says of a database."""
+    return DatabaseInfo(
+        info["name"], info["group"], info["created_ms"], info.get("options", {}), tuple(info.get("replicas", ()))
+    )

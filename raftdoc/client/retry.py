@@ -1,0 +1,110 @@
+"""The client's only retry loop: one call, as many attempts as its deadline and the retry budget allow.
+
+An attempt sends a request on a connection of its own and reads the whole answer. Whatever ends it early ends the
+connection too: see `connection`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from random import Random
+from typing import Protocol
+
+from raftdoc.client.answers import problem_of
+from raftdoc.client.backoff import RetryBudget, final_error, may_repeat, wait_s
+from raftdoc.client.call import Answer, Call
+from raftdoc.client.connection import Head
+from raftdoc.client.errors import InvalidAnswer, RaftdocError, Unreachable
+from raftdoc.client.lease import Lease
+from raftdoc.client.nodes import Balancer, NodeState
+from raftdoc.client.pool import Pool
+
+
+class Cluster(Protocol):
+    """What is known of the nodes; `topology` keeps it."""
+
+    def nodes(self) -> Sequence[NodeState]: ...
+
+    def pool(self, node: NodeState) -> Pool: ...
+
+    def leader(self, database: str | None) -> str | None: ...
+
+    def note(self, node: NodeState, database: str | None, head: Head) -> None:
+        """Take what an answer says about the cluster."""
+
+    def suspect(self) -> None:
+        """Learn the topology anew soon: a node did not answer."""
+
+
+class Retrier:
+    def __init__(self, cluster: Cluster, balancer: Balancer, budget: RetryBudget, random: Random) -> None:
+        self._cluster = cluster
+        self._balancer = balancer
+        self._budget = budget
+        self._random = random
+        self._loop = asyncio.get_running_loop()
+
+    async def run(self, call: Call) -> Answer:
+        """Return the answer of a call that succeeded.
+
+        Raises:
+            RaftdocError: see the tree of `errors`.
+        """
+        deadline_s = self._loop.time() + call.options.timeout_s
+        head, lease = await self._begin(call, deadline_s)
+        return Answer(head.status, head.message.headers, await lease.read(head))
+
+    async def stream(self, call: Call) -> AsyncIterator[bytes]:
+        """Yield the body of an answer as it arrives. Attempts are repeated until a body begins, not after.
+
+        Raises:
+            InvalidAnswer: the body ended early.
+        """
+        head, lease = await self._begin(call, self._loop.time() + call.options.timeout_s)
+        async for piece in lease.pieces(head):
+            yield piece
+
+    async def _begin(self, call: Call, deadline_s: float) -> tuple[Head, Lease]:
+        """Return the head of a good answer, after as many attempts as it takes."""
+        self._budget.on_call()
+        tried: list[NodeState] = []
+        attempt, was_unknown = 0, False
+        while True:
+            try:
+                return await self._attempt(call, deadline_s, tried)
+            except RaftdocError as error:
+                error.idempotency_key = call.idempotency_key
+                was_unknown = was_unknown or (error.outcome == "unknown" and call.method not in ("GET", "HEAD"))
+                if not may_repeat(error, is_safe=call.is_safe):
+                    raise final_error(error, was_unknown=was_unknown) from error.__cause__
+                delay_s = max(wait_s(attempt, error, self._random), error.retry_after_s)
+                if self._loop.time() + delay_s >= deadline_s or not self._budget.take():
+                    raise final_error(error, was_unknown=was_unknown) from error.__cause__
+            if delay_s:
+                await asyncio.sleep(delay_s)
+            attempt += 1
+
+    async def _attempt(self, call: Call, deadline_s: float, tried: list[NodeState]) -> tuple[Head, Lease]:
+        cluster = self._cluster
+        now_s = self._loop.time()
+        node = self._balancer.choose(cluster.nodes(), leader=cluster.leader(call.database), tried=tried, now_s=now_s)
+        tried.append(node)
+        pool = cluster.pool(node)
+        try:
+            connection = pool.take() or await pool.acquire(max(0.001, deadline_s - now_s))
+        except Unreachable:
+            node.failed(self._loop.time())
+            cluster.suspect()
+            raise
+        lease = Lease(pool, connection, call)
+        try:
+            head = await lease.ask(deadline_s)
+        except InvalidAnswer:
+            node.failed(self._loop.time())
+            cluster.suspect()
+            raise
+        cluster.note(node, call.database, head)
+        if head.status >= 300:
+            raise problem_of(head, node, await lease.read(head))
+        return head, lease
