@@ -260,6 +260,11 @@ class Raft:
         return self._state.log
 
     @property
+    def is_installing(self) -> bool:
+        """Whether the log begins anew after a snapshot already, but Ready.installed has not been handed out yet."""
+        return self._state.installing is not None
+
+    @property
     def configuration(self) -> Configuration:
         return self._state.configuration
 

@@ -8,7 +8,7 @@ core; whatever does not hold raises InvariantBroken. Checks are incremental: a s
     I3  same index and term, same log up to there I10  never two leases; nothing of a later term commits under one
     I4  a leader has all that was committed       I11  a message says no more than its sender's disk backs
     I6  what was committed stays                  I14  match <= what the follower holds durably in that term
-    I7  committed means durable on a quorum
+    I7  committed means durable on a quorum       I12  one uncommitted configuration; neighbours share their quorums
 
 Source: dissertation figure 3.2; rules of docs/consensus.md.
 """
@@ -21,10 +21,12 @@ from typing import Final, NamedTuple, Protocol
 
 from raftdoc.ids import Index, NodeId, Term
 from raftdoc.raft.core import Raft
+from raftdoc.raft.membership import decode_configuration
 from raftdoc.raft.messages import (
     AppendEntries,
     AppendResponse,
     Entry,
+    EntryKind,
     HardState,
     HeartbeatResponse,
     Message,
@@ -117,6 +119,8 @@ class Invariants:
         self._leaders: dict[Term, NodeId] = {}
         self._entries: dict[tuple[Index, Term], Known] = {}
         self.committed: dict[Index, Committed] = {}
+        self._configured: dict[Term, Index] = {}
+        """Where the leader of a term last appended a configuration."""
         self._highest = Index(0)
 
     @property
@@ -133,6 +137,9 @@ class Invariants:
         """Look at a persist task when it is handed out (I2, I3)."""
         core = self._members[node].core
         if core.role is Role.LEADER:
+            for entry in task.entries:
+                if entry.kind == EntryKind.CONFIGURATION:
+                    self._check_configuration(node, core, entry)
             require(task.truncate_from is None, "I2: a leader truncated its own log", node, task)
             require(all(entry.term == core.term for entry in task.entries), "I2: entry of another term", node, task)
         if not task.entries:
@@ -205,11 +212,25 @@ class Invariants:
             self._check_leader(node, core, seen)
         seen.term, seen.vote, seen.role = core.term, core.vote, core.role
         seen.commit_index, seen.applied_index = core.commit_index, core.applied_index
-        seen.compacted_index = core.log.compacted_index
+        if not core.is_installing:
+            seen.compacted_index = core.log.compacted_index
         durable = member.disk.hard_state
         seen.durable_term, seen.durable_vote = durable.term, durable.vote
 
     # Inside ---------------------------------------------------------------------------------------
+
+    def _check_configuration(self, node: NodeId, core: Raft, entry: Entry) -> None:
+        """I12, of an entry that a leader appends: what was in force before is committed, and shares its majorities."""
+        before, after = core.configuration_at(Index(entry.index - 1)), decode_configuration(entry.payload)
+        since = self._configured.get(core.term, core.term_start_index)
+        require(since <= core.commit_index, "I12: two uncommitted configurations", node, since, entry)
+        self._configured[core.term] = entry.index
+        if before.is_joint():
+            holds = not after.is_joint() and after.voters == before.voters
+        else:
+            old = after.voters_outgoing if after.is_joint() else after.voters
+            holds = set(old) == set(before.voters)
+        require(holds, "I12: configurations that share no majority", node, before, after)
 
     def _check_progress(self, node: NodeId, member: Member, seen: Seen) -> None:
         core, durable = member.core, member.disk.hard_state
@@ -218,8 +239,9 @@ class Invariants:
             require(seen.vote in {None, core.vote}, "I8: the vote changed", node, core.vote, seen)
         require(durable.term >= seen.durable_term, "I8: the durable term went back", node, durable, seen)
         require(core.applied_index >= seen.applied_index, "I8: applied went back", node, core.applied_index, seen)
+        # What is being installed takes the place of the log before it is durable; a crash would bring the log back.
         order = (
-            core.log.compacted_index,
+            NO_INDEX if core.is_installing else core.log.compacted_index,
             member.durable_applied_index,
             core.applied_index,
             core.commit_index,
@@ -232,7 +254,7 @@ class Invariants:
     def _check_commit(self, node: NodeId, core: Raft, seen: Seen) -> None:
         """I6 and I7 over what became committed with this step; I10: not under a lease of an earlier term."""
         log = core.log
-        first = max(seen.commit_index, log.compacted_index) + 1
+        first = max(seen.commit_index + 1, log.compacted_index, 1)
         for number in range(first, core.commit_index + 1):
             index = Index(number)
             committed = self.committed.setdefault(index, Committed(log.term_at(index), core.term))

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from random import Random
 from typing import TYPE_CHECKING
 
-from raftdoc.ids import BootId, Index, NodeId
+from raftdoc.ids import BootId, Incarnation, Index, NodeId
 from raftdoc.raft import Raft, RaftSettings
 from raftdoc.raft.messages import Entry
 
@@ -32,14 +32,18 @@ class Member:
         self.paused_until_ns = 0
         self.frozen_ns: int | None = None
         self.context = 0
+        self.incarnation = Incarnation(1)
+        self.states: dict[Incarnation, Index] = {self.incarnation: Index(0)}
+        """What is on the disk beside the log: the durable applied index of every incarnation."""
         self.applied_index = Index(0)
-        self.durable_applied_index = Index(0)
         self.value = 0
         self.to_apply: deque[Entry] = deque()
         self.proposed: dict[int, int] = {}
         self.reads: dict[int, int] = {}
         """context -> the least value that its answer may have."""
         self.confirmed: list[tuple[Index, int]] = []
+        self.configured_index = Index(0)
+        """Where the configuration stood of which the core spoke last."""
         self.is_stalled = False
         self.is_full = False
         self.is_pumping = False
@@ -58,12 +62,31 @@ class Member:
             return self.frozen_ns
         return self.offset_ns + int(self.world.now_ns * self.rate)
 
+    @property
+    def durable_applied_index(self) -> Index:
+        return self.states[self.incarnation]
+
+    @durable_applied_index.setter
+    def durable_applied_index(self, index: Index) -> None:
+        self.states[self.incarnation] = index
+
+    def switch(self, index: Index) -> None:
+        """Go over to the state of the incarnation that the log names; what was to be applied is in it."""
+        self.incarnation = self.disk.incarnation
+        assert self.durable_applied_index == index, (self.states, index)
+        self.applied_index = index
+        self.value = self.world.value_at(index)
+        self.to_apply.clear()
+        self.proposed = {at: term for at, term in self.proposed.items() if at > index}
+
     def start(self) -> None:
         self.boot += 1
         self.is_up = True
         self.context = 0
         self.frozen_ns = None
+        self.configured_index = Index(0)
         self.paused_until_ns = 0
+        self.incarnation = self.disk.incarnation
         self.applied_index = self.durable_applied_index
         self.value = self.world.value_at(self.applied_index)
         settings = self._settings(BootId(self.boot))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
 MS = 1_000_000
@@ -25,13 +25,18 @@ FAULTS = (
     "freeze_clock",
     "unreachable",
     "compact",
+    "compact_alone",
 )
+
+CHANGE_FAULTS = ("change", "change", "change_twice", "change_and_cut", "old_snapshot")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     voter_count: int
     learner_count: int = 0
+    spare_count: int = 0
+    """Nodes that begin outside the group."""
     election_timeout_ns: int = 400 * MS
     heartbeat_interval_ns: int = 50 * MS
     tick_ns: int = 25 * MS
@@ -52,11 +57,17 @@ class Plan:
     """Writes come in bursts so long, with pauses five times as long, in which who is cut off does not fall behind."""
     fault_interval_ns: int = 400 * MS
     faults: tuple[str, ...] = ()
+    change_interval_ns: int = 0
+    """Another membership is asked for so often; 0: never."""
     inflight_messages_max: int = 256
     append_bytes_max: int = 1 << 20
     cache_bytes_max: int = 1 << 20
     uncommitted_bytes_max: int = 1 << 20
     duration_ns: int = 4_000 * MS
+
+    @property
+    def node_count(self) -> int:
+        return self.voter_count + self.learner_count + self.spare_count
 
 
 LEASE_FAULTS = ("isolate_leader", "bounce_others", "one_way", "transfer_and_cut", "jump_clock", "freeze_clock")
@@ -64,7 +75,10 @@ LEASE_FAULTS = ("isolate_leader", "bounce_others", "one_way", "transfer_and_cut"
 
 def draw(random: Random) -> Plan:
     """Return a plan; each class of fault is off with probability one half."""
-    return _draw_for_leases(random) if random.random() < 0.3 else _draw_for_all(random)
+    kind = random.random()
+    if kind < 0.25:
+        return _draw_for_leases(random)
+    return _draw_for_changes(random) if kind < 0.6 else _draw_for_all(random)
 
 
 def _draw_for_leases(random: Random) -> Plan:
@@ -81,6 +95,20 @@ def _draw_for_leases(random: Random) -> Plan:
         burst_ns=100 * MS,
         fault_interval_ns=choice((300, 800)) * MS,
         faults=tuple(fault for fault in LEASE_FAULTS if random.random() < 0.5),
+    )
+
+
+def _draw_for_changes(random: Random) -> Plan:
+    """Return a plan in which nodes come and go, and logs are cut short, beside everything else."""
+    plan = _draw_for_all(random)
+    return replace(
+        plan,
+        voter_count=random.choice((1, 2, 3, 3, 4)),
+        learner_count=random.choice((0, 1)),
+        spare_count=random.choice((1, 2, 3)),
+        fault_interval_ns=random.choice((60, 150, 400)) * MS,
+        faults=(*plan.faults, *CHANGE_FAULTS, *random.choice(((), ("compact_alone",) * 3))),
+        change_interval_ns=random.choice((40, 100, 300)) * MS,
     )
 
 
