@@ -123,11 +123,12 @@ class Maintenance:
     async def _in_thread(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._executor, work)
 
-    async def close(self) -> None:
+    async def close(self, *, is_flushing: bool = True) -> None:
         """Wait for what runs, then flush once more, so that the next start replays nothing."""
         if self._running is not None:
             await self._running
-        await self._in_thread(self._engine.flush)
+        if is_flushing:
+            await self._in_thread(self._engine.flush)
         self._executor.shutdown()
 
     def drop_range(self, start: bytes, stop: bytes) -> asyncio.Future[None]:

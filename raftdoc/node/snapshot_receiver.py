@@ -131,8 +131,8 @@ class SnapshotReceiver:
         self._metrics = metrics
         self._make_machine = make_machine
         self._flush = flush
-        self._streams: dict[GroupId, Incoming] = {}
-        metrics.watch_receiving(lambda: len(self._streams), lambda: incarnations.doomed_count)
+        self.streams: dict[GroupId, Incoming] = {}
+        metrics.watch_receiving(lambda: len(self.streams), lambda: incarnations.doomed_count)
 
     # Messages ---------------------------------------------------------------------------------------
 
@@ -141,7 +141,7 @@ class SnapshotReceiver:
         replica = self._node.replicas.get(group)
         if replica is None:
             return
-        stream = self._streams.get(group)
+        stream = self.streams.get(group)
         is_same = stream is not None and stream.id == begin.stream and stream.sender == peer
         if stream is not None and stream.stage is not Stage.RECEIVING:
             state = StreamState.GOING if is_same else StreamState.BUSY
@@ -190,7 +190,7 @@ class SnapshotReceiver:
             self._answer_from(stream, StreamState.GOING)
 
     def on_abort(self, peer: NodeId, group: GroupId, abort: SnapshotAbort) -> None:
-        stream = self._streams.get(group)
+        stream = self.streams.get(group)
         if stream is not None and (stream.id, stream.sender) == (abort.stream, peer):
             self._drop(stream, "the sender gave it up")
 
@@ -198,17 +198,17 @@ class SnapshotReceiver:
 
     def turn(self, now_ns: int) -> bool:
         """Write one chunk, or go one step on; return whether there is more to do at once."""
-        for stream in list(self._streams.values()):
+        for stream in list(self.streams.values()):
             if stream.stage is Stage.RECEIVING and stream.queue and not stream.is_held_up:
                 self._write(stream)
             elif stream.stage is Stage.RECEIVING and stream.end is not None and self._is_complete(stream):
                 self._check(stream)
             elif stream.stage is Stage.FLUSHING and stream.flushing is not None and stream.flushing.done():
                 self._flushed(stream, stream.flushing, now_ns)
-        return any(stream.stage is Stage.RECEIVING and self._has_work(stream) for stream in self._streams.values())
+        return any(stream.stage is Stage.RECEIVING and self._has_work(stream) for stream in self.streams.values())
 
     def tick(self, now_ns: int) -> None:
-        for stream in list(self._streams.values()):
+        for stream in list(self.streams.values()):
             stream.is_held_up = False
             if stream.stage is not Stage.RECEIVING:
                 continue
@@ -219,7 +219,7 @@ class SnapshotReceiver:
 
     def installed(self, replica: Replica, meta: SnapshotMeta, now_ns: int) -> Installed:
         """Return what is in force from now on; the log says so already, durably."""
-        stream = self._streams.pop(replica.group)
+        stream = self.streams.pop(replica.group)
         assert stream.stage is Stage.INSTALLING, (stream.stage, meta)
         assert stream.meta.index == meta.index, (stream.meta, meta)
         assert stream.machine is not None
@@ -230,7 +230,7 @@ class SnapshotReceiver:
         return Installed(stream.keys.incarnation, stream.machine)
 
     def forget(self, group: GroupId) -> None:
-        stream = self._streams.get(group)
+        stream = self.streams.get(group)
         if stream is not None:
             stream.stage = Stage.RECEIVING
             self._drop(stream, "the group left this node")
@@ -247,11 +247,11 @@ class SnapshotReceiver:
         return verdict
 
     def _begin(self, replica: Replica, peer: NodeId, begin: SnapshotBegin, now_ns: int) -> None:
-        if len(self._streams) >= SNAPSHOT_STREAMS_MAX or self._node.health.is_disk_full:
+        if len(self.streams) >= SNAPSHOT_STREAMS_MAX or self._node.health.is_disk_full:
             self._answer(peer, replica.group, begin.stream, StreamState.BUSY, None)
             return
         incarnation = self._incarnations.fresh(replica.group)
-        stream = self._streams[replica.group] = Incoming(begin, replica, peer, incarnation, now_ns)
+        stream = self.streams[replica.group] = Incoming(begin, replica, peer, incarnation, now_ns)
         log.info(
             "snapshot comes group=%d from=%s index=%d incarnation=%d", replica.group, peer, begin.index, incarnation
         )
@@ -259,7 +259,7 @@ class SnapshotReceiver:
 
     def _find(self, peer: NodeId, group: GroupId, id: int) -> Incoming | None:
         """Return a stream that goes on; a sender whose stream does not is told."""
-        stream = self._streams.get(group)
+        stream = self.streams.get(group)
         if stream is not None and stream.id == id and stream.sender == peer:
             return stream
         if group in self._node.replicas:
@@ -356,7 +356,7 @@ class SnapshotReceiver:
         if stream.stage is not Stage.RECEIVING:
             return
         group = stream.replica.group
-        del self._streams[group]
+        del self.streams[group]
         self._incarnations.drop(stream.keys)
         self._metrics.refused.value += 1
         log.warning(

@@ -157,23 +157,23 @@ class SnapshotSender:
         """Who is to get a snapshot, in the order of asking: not before when."""
         self._failures: dict[Key, int] = {}
         """Streams that failed since the last that did not."""
-        self._streams: dict[Key, Outgoing] = {}
+        self.streams: dict[Key, Outgoing] = {}
         self._held: dict[GroupId, tuple[Index, int]] = {}
         """Per group that sent a snapshot: its index, and until when the log behind it is kept."""
-        metrics.watch_sending(lambda: len(self._streams), lambda: len(self._waiting))
+        metrics.watch_sending(lambda: len(self.streams), lambda: len(self._waiting))
 
     def wanted(self, replica: Replica, peers: Sequence[NodeId], now_ns: int) -> None:
         for peer in peers:
             key = (replica.group, peer)
-            if key in self._streams:
-                self._close(self._streams[key], "the leader asks for another")
+            if key in self.streams:
+                self._close(self.streams[key], "the leader asks for another")
             failures = self._failures.get(key, 0)
             backoff_ms = min(SNAPSHOT_BACKOFF_MS_MAX, SNAPSHOT_BACKOFF_MS_MIN << min(failures, 16)) if failures else 0
             self._waiting[key] = now_ns + backoff_ms * NS_PER_MS
 
     def turn(self, now_ns: int) -> bool:
         """Send one chunk; return whether another could leave at once."""
-        ready = [stream for stream in self._streams.values() if stream.has_room]
+        ready = [stream for stream in self.streams.values() if stream.has_room]
         if not ready or not self._pace.may_send(now_ns):
             return False
         stream = min(ready, key=lambda stream: stream.said_ns)
@@ -181,10 +181,10 @@ class SnapshotSender:
         return self._pace.may_send(now_ns) and (len(ready) > 1 or stream.has_room)
 
     def tick(self, now_ns: int) -> None:
-        for stream in list(self._streams.values()):
+        for stream in list(self.streams.values()):
             self._watch(stream, now_ns)
         for key, not_before_ns in list(self._waiting.items()):
-            if len(self._streams) < SNAPSHOT_STREAMS_MAX and not_before_ns <= now_ns:
+            if len(self.streams) < SNAPSHOT_STREAMS_MAX and not_before_ns <= now_ns:
                 del self._waiting[key]
                 self._begin(*key, now_ns)
         for group, (_, until_ns) in list(self._held.items()):
@@ -193,7 +193,7 @@ class SnapshotSender:
 
     def on_status(self, peer: NodeId, group: GroupId, status: SnapshotStatus, now_ns: int) -> None:
         """Take the receiver's answer."""
-        stream = self._streams.get((group, peer))
+        stream = self.streams.get((group, peer))
         if stream is None or stream.id != status.stream:
             return
         state = status.state
@@ -213,19 +213,19 @@ class SnapshotSender:
 
     def floor(self, group: GroupId) -> Index | None:
         """Return above which index the log is needed by receivers of snapshots."""
-        indexes = [stream.meta.index for stream in self._streams.values() if stream.replica.group == group]
+        indexes = [stream.meta.index for stream in self.streams.values() if stream.replica.group == group]
         if group in self._held:
             indexes.append(self._held[group][0])
         return min(indexes, default=None)
 
     def forget(self, group: GroupId) -> None:
-        for stream in [stream for stream in self._streams.values() if stream.replica.group == group]:
+        for stream in [stream for stream in self.streams.values() if stream.replica.group == group]:
             self._close(stream, "the group left this node")
         for key in [key for key in self._waiting if key[0] == group]:
             del self._waiting[key]
 
     def close(self) -> None:
-        for stream in list(self._streams.values()):
+        for stream in list(self.streams.values()):
             self._close(stream, "this node stops")
 
     def _begin(self, group: GroupId, peer: NodeId, now_ns: int) -> None:
@@ -240,7 +240,7 @@ class SnapshotSender:
         reader = ChunkReader(self._engine.snapshot(), GroupKeys(group, replica.incarnation))
         digest = tuple(sorted(machine.digest().items()))
         stream = Outgoing(self._random.getrandbits(62), replica, peer, meta, digest, reader, now_ns)
-        self._streams[stream.key] = stream
+        self.streams[stream.key] = stream
         self._metrics.begun.value += 1
         log.info("snapshot begins group=%d to=%s index=%d term=%d", group, peer, index, meta.term)
         self._offer(stream, now_ns)
@@ -321,7 +321,7 @@ class SnapshotSender:
 
     def _release(self, stream: Outgoing) -> None:
         stream.reader.close()
-        del self._streams[stream.key]
+        del self.streams[stream.key]
 
     def _log(self, stream: Outgoing, what: str, now_ns: int) -> None:
         seconds = max(1, now_ns - stream.began_ns) / NS_PER_S

@@ -48,8 +48,8 @@ class Snapshots:
         self._now_ns = node.clock.now_ns
         self._incarnations = incarnations
         self._pace = Pace(bytes_per_s, idle_bytes_per_s)
-        self._sender = SnapshotSender(node, engine, self._pace, metrics, boot_id, random)
-        self._receiver = SnapshotReceiver(node, engine, incarnations, metrics, make_machine=make_machine, flush=flush)
+        self.sender = SnapshotSender(node, engine, self._pace, metrics, boot_id, random)
+        self.receiver = SnapshotReceiver(node, engine, incarnations, metrics, make_machine=make_machine, flush=flush)
         node.serve(SnapshotBegin, self._on_begin)
         node.serve(SnapshotChunk, self._on_chunk)
         node.serve(SnapshotEnd, self._on_end)
@@ -58,44 +58,44 @@ class Snapshots:
         node.host_snapshots(self)
 
     def wanted(self, replica: Replica, peers: Sequence[NodeId]) -> None:
-        self._sender.wanted(replica, peers, self._now_ns())
+        self.sender.wanted(replica, peers, self._now_ns())
 
     def installed(self, replica: Replica, meta: SnapshotMeta) -> None:
-        installed = self._receiver.installed(replica, meta, self._now_ns())
+        installed = self.receiver.installed(replica, meta, self._now_ns())
         replica.switch(installed.incarnation, installed.machine)
 
     def turn(self, now_ns: int) -> bool:
-        has_more = self._receiver.turn(now_ns)
-        return self._sender.turn(now_ns) or has_more
+        has_more = self.receiver.turn(now_ns)
+        return self.sender.turn(now_ns) or has_more
 
     def tick(self, now_ns: int) -> None:
         self._pace.measure(sum(replica.applied_bytes for replica in self._node.replicas.values()), now_ns)
-        self._receiver.tick(now_ns)
-        self._sender.tick(now_ns)
+        self.receiver.tick(now_ns)
+        self.sender.tick(now_ns)
 
     def floor(self, group: GroupId) -> Index | None:
-        return self._sender.floor(group)
+        return self.sender.floor(group)
 
     def forget(self, group: GroupId) -> None:
-        self._sender.forget(group)
-        self._receiver.forget(group)
+        self.sender.forget(group)
+        self.receiver.forget(group)
 
     def close(self) -> None:
         """Give up what is sent; what is being received stays as it is, and is dropped at the next start."""
-        self._sender.close()
+        self.sender.close()
         self._incarnations.close()
 
     def _on_begin(self, peer: NodeId, group: GroupId, message: SnapshotBegin) -> None:
-        self._receiver.on_begin(peer, group, message, self._now_ns())
+        self.receiver.on_begin(peer, group, message, self._now_ns())
 
     def _on_chunk(self, peer: NodeId, group: GroupId, message: SnapshotChunk) -> None:
-        self._receiver.on_chunk(peer, group, message, self._now_ns())
+        self.receiver.on_chunk(peer, group, message, self._now_ns())
 
     def _on_end(self, peer: NodeId, group: GroupId, message: SnapshotEnd) -> None:
-        self._receiver.on_end(peer, group, message, self._now_ns())
+        self.receiver.on_end(peer, group, message, self._now_ns())
 
     def _on_abort(self, peer: NodeId, group: GroupId, message: SnapshotAbort) -> None:
-        self._receiver.on_abort(peer, group, message)
+        self.receiver.on_abort(peer, group, message)
 
     def _on_status(self, peer: NodeId, group: GroupId, message: SnapshotStatus) -> None:
-        self._sender.on_status(peer, group, message, self._now_ns())
+        self.sender.on_status(peer, group, message, self._now_ns())

@@ -18,9 +18,12 @@ from raftdoc.api.settings import HttpSettings
 from raftdoc.cluster.admission import Admission
 from raftdoc.cluster.directory import Directory
 from raftdoc.cluster.factory import RaftTuning, ReplicaFactory
+from raftdoc.cluster.leaders import Leaders
+from raftdoc.cluster.reach import reaches
 from raftdoc.cluster.reconcile import Reconciler
 from raftdoc.database.database import assemble
 from raftdoc.database.status import Status
+from raftdoc.database.surroundings import Surroundings
 from raftdoc.errors import WrongStore
 from raftdoc.ids import CATALOG_GROUP, BootId
 from raftdoc.limits import NS_PER_MS
@@ -30,6 +33,8 @@ from raftdoc.node.maintenance import Maintenance
 from raftdoc.node.metrics import NodeMetrics
 from raftdoc.node.node import Node
 from raftdoc.node.replica import Replica
+from raftdoc.node.snapshot_metrics import SnapshotMetrics
+from raftdoc.node.snapshots import Snapshots
 from raftdoc.node.ticker import Ticker
 from raftdoc.raft import Configuration
 from raftdoc.server.settings import Settings
@@ -38,10 +43,10 @@ from raftdoc.storage.data_directory import DataDirectory, filesystem_of
 from raftdoc.storage.log.log import SharedLog
 from raftdoc.storage.rocksdb import RocksEngine
 from raftdoc.telemetry.metrics import Registry
-from raftdoc.transport.handshake import NOT_ADMITTED, Local
+from raftdoc.transport.handshake import NOT_ADMITTED, REMOVED, Local, removal_of
 from raftdoc.transport.metrics import TransportMetrics
 from raftdoc.transport.tcp import TcpTransport
-from raftdoc.transport.transport import Peer
+from raftdoc.transport.transport import Peer, Refusal
 
 log = logging.getLogger("raftdoc.server")
 
@@ -60,7 +65,10 @@ class Runtime:
         self._registry = Registry()
         metrics = NodeMetrics(self._registry)
         self._log = SharedLog.open(
-            data.log_path, segment_bytes=settings.log_segment_bytes, reserve_bytes=settings.disk_reserve_bytes
+            data.log_path,
+            segment_bytes=settings.log_segment_bytes,
+            reserve_bytes=settings.disk_reserve_bytes,
+            log_bytes_max=settings.log_bytes_max,
         )
         self._engine = RocksEngine(data.state_path, block_cache_bytes=settings.block_cache_bytes)
         self._admission = Admission(data.known_stores(), data.save_known_stores)
@@ -99,13 +107,39 @@ class Runtime:
         self._reconciler = Reconciler(
             self.node, self._directory, self._factory, self._maintenance, self._transport.set_peers
         )
+        Snapshots(
+            self.node,
+            self._engine,
+            self._factory.incarnations,
+            SnapshotMetrics(self._registry),
+            boot_id=self._boot_id,
+            random=random,
+            make_machine=self._factory.machine,
+            flush=self._maintenance.flush,
+            bytes_per_s=settings.snapshot_bytes_per_s,
+        )
         metrics.watch_disk(self._log, self._engine, filesystem_of(data.path))
         metrics.watch_groups(self.node.replicas, self.node.staleness)
         self._ticker = Ticker(self.node, self._maintenance, self._directory.addresses)
-        status = Status(self.node, self._directory, settings.cluster_id, self._transport.connected, _limits(settings))
-        database, self.steward = assemble(self.node, self._directory, status, _me(settings, data), random)
+        leaders = Leaders(self.node)
+        status = Status(
+            self.node, self._directory, leaders, settings.cluster_id, self._transport.connected, _limits(settings)
+        )
+        surroundings = Surroundings(
+            is_connected=self._transport.connected,
+            refusal=self._transport.refusal,
+            reconcile=self._reconciler.run,
+            reaches=reaches,
+            replica_count=settings.replicas,
+        )
+        me = _me(settings, data)
+        database, self.steward, self.conductor = assemble(
+            self.node, self._directory, leaders, status, me, random, surroundings
+        )
         self._http = HttpServer(database, _http_settings(settings), self._registry, on_fatal)
-        for group, recovered in self._log.groups.items():
+        groups = self._log.groups
+        self._factory.drop_leftovers(groups)
+        for group, recovered in groups.items():
             self.node.add_replica(self._factory.recovered(group, recovered), None)
 
     @classmethod
@@ -166,13 +200,17 @@ class Runtime:
         """Return the groups that this node leads and that somebody else could lead."""
         return [r for r in self.node.replicas.values() if r.is_leader and len(r.core.configuration.voters) > 1]
 
-    def _admit(self, peer: Peer) -> str | None:
-        refusal = self._admission.admit(peer.node, peer.store_id)
-        if refusal is None and self._directory.hear(peer.node, peer.address):
+    def _admit(self, peer: Peer) -> Refusal | None:
+        if self._directory.is_removed(peer.node):
+            return Refusal(REMOVED, removal_of(peer.node))
+        detail = self._admission.admit(peer.node, peer.store_id)
+        if detail is not None:
+            return Refusal(NOT_ADMITTED, detail)
+        if self._directory.hear(peer.node, peer.address):
             log.info("peer moved node=%s address=%s", peer.node, peer.address)
             # Not now: the transport is in the middle of this peer's handshake.
             asyncio.get_running_loop().call_soon(self._reconciler.dial)
-        return refusal
+        return None
 
     def _applied(self, replica: Replica) -> None:
         if replica.group == CATALOG_GROUP:

@@ -33,6 +33,8 @@ class Settings:
     """A URL without a trailing slash."""
     peer_advertise: str
     host: str
+    replicas: int
+    join: str
     dial: Mapping[NodeId, str]
     secret: bytes
     secret_file: Path | None
@@ -44,9 +46,11 @@ class Settings:
     drain_timeout_ms: int
     clock_file: Path | None
     log_segment_bytes: int
+    log_bytes_max: int
     log_cache_bytes: int
     disk_reserve_bytes: int
     block_cache_bytes: int
+    snapshot_bytes_per_s: int
     document_bytes_max: int
     idempotency_retention_ms: int
     http_connections_max: int
@@ -155,6 +159,20 @@ SETTINGS: tuple[Setting, ...] = (
         "the machine's host name",
     ),
     Setting(
+        "replicas",
+        values.count(1, limits.REPLICAS_MAX),
+        limits.REPLICAS,
+        "COUNT",
+        "replicas of a new database, where there are so many nodes. The same on every node",
+    ),
+    Setting(
+        "join",
+        values.url,
+        "",
+        "URL",
+        "any node of a running cluster: this node asks it to join, unless it has joined before; `peers` is not needed",
+    ),
+    Setting(
         "dial",
         values.node_addresses,
         MappingProxyType({}),
@@ -226,6 +244,13 @@ SETTINGS: tuple[Setting, ...] = (
         "size of one file of the Raft log, allocated at once",
     ),
     Setting(
+        "log_bytes_max",
+        values.byte_count(16 * limits.MIB, 1024 * 1024 * limits.MIB),
+        limits.LOG_BYTES_MAX,
+        BYTES,
+        "of the Raft log on disk; followers that need more of it get a snapshot instead",
+    ),
+    Setting(
         "log_cache_bytes",
         values.byte_count(1 * limits.MIB, 16 * 1024 * limits.MIB),
         limits.LOG_CACHE_BYTES,
@@ -245,6 +270,13 @@ SETTINGS: tuple[Setting, ...] = (
         limits.BLOCK_CACHE_BYTES,
         BYTES,
         "memory for blocks of the state read from disk",
+    ),
+    Setting(
+        "snapshot_bytes_per_s",
+        values.byte_count(64 * limits.KIB, 16 * 1024 * limits.MIB),
+        limits.SNAPSHOT_BYTES_PER_S,
+        BYTES,
+        "what a node sends of snapshots while it has writes to do, in a second and uncompressed; idle, it sends faster",
     ),
     Setting(
         "document_bytes_max",

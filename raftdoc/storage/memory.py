@@ -107,9 +107,11 @@ class MemoryEngine:
             self._unflushed.append(changes)
 
     def flush(self) -> None:
-        for changes in self._unflushed:
+        # Writes may go on beside it, as beside RocksDB's: what comes after the call stays unflushed.
+        count = len(self._unflushed)
+        for changes in self._unflushed[:count]:
             self._flushed.apply(changes)
-        self._unflushed.clear()
+        del self._unflushed[:count]
 
     def crash(self, random: Random) -> None:
         """Lose a random suffix of what was written since the last flush."""

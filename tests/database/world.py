@@ -14,18 +14,22 @@ from random import Random
 
 from raftdoc.cluster.directory import Directory
 from raftdoc.cluster.factory import RaftTuning, ReplicaFactory
+from raftdoc.cluster.leaders import Leaders
 from raftdoc.cluster.reconcile import Reconciler
 from raftdoc.database.database import Database, assemble
 from raftdoc.database.requests import Request
 from raftdoc.database.status import Status
+from raftdoc.database.surroundings import Surroundings
 from raftdoc.ids import CATALOG_GROUP, BootId, ClusterId, NodeId, StoreId
-from raftdoc.limits import MIB, NS_PER_MS
+from raftdoc.limits import LOG_BYTES_MAX, MIB, NS_PER_MS
 from raftdoc.node.clock import SystemClock
 from raftdoc.node.log_writer import Ticket
 from raftdoc.node.maintenance import Maintenance
 from raftdoc.node.metrics import NodeMetrics
 from raftdoc.node.node import Node
 from raftdoc.node.replica import Replica
+from raftdoc.node.snapshot_metrics import SnapshotMetrics
+from raftdoc.node.snapshots import Snapshots
 from raftdoc.node.ticker import Ticker
 from raftdoc.raft import Configuration
 from raftdoc.statemachine.catalog_machine import NodeRecord
@@ -83,13 +87,16 @@ class Member:
 
 
 class World:
-    def __init__(self, count: int = 3, *, leases: bool = True, flush_bytes: int = 32 * MIB) -> None:
+    def __init__(
+        self, count: int = 3, *, leases: bool = True, flush_bytes: int = 32 * MIB, log_bytes_max: int = LOG_BYTES_MAX
+    ) -> None:
         self.hub = MemoryHub(asyncio.get_running_loop().call_soon)
         self.ids = [NodeId(f"n{number}") for number in range(1, count + 1)]
         self.members = {id: Member(id, Random(id)) for id in self.ids}
         self.processes: dict[NodeId, Process] = {}
         self._leases = leases
         self._flush_bytes = flush_bytes
+        self._log_bytes_max = log_bytes_max
 
     async def __aenter__(self) -> World:
         for id in self.ids:
@@ -104,13 +111,27 @@ class World:
         assert not fatal, fatal
 
     async def start(self, id: NodeId) -> Process:
-        process = Process(self.members[id], self.hub, self.ids, leases=self._leases, flush_bytes=self._flush_bytes)
+        process = Process(
+            self.members[id],
+            self.hub,
+            self.ids,
+            leases=self._leases,
+            flush_bytes=self._flush_bytes,
+            log_bytes_max=self._log_bytes_max,
+        )
         self.processes[id] = process
         await process.start()
         return process
 
     async def stop(self, id: NodeId) -> None:
         await self.processes.pop(id).stop()
+
+    async def kill(self, id: NodeId) -> None:
+        """End a process as a power cut does: what was not made durable may be gone."""
+        await self.processes.pop(id).kill()
+        member = self.members[id]
+        member.engine.crash(member.random)
+        member.files.crash(member.random)
 
     def database(self, id: str) -> Database:
         return self.processes[NodeId(id)].database
@@ -142,14 +163,29 @@ class World:
             await asyncio.sleep(0)
 
 
+async def _reachable() -> bool:
+    return True
+
+
 class Process:
     """One life of one node: built as the server builds it, less HTTP, TCP and threads."""
 
-    def __init__(self, member: Member, hub: MemoryHub, ids: list[NodeId], *, leases: bool, flush_bytes: int) -> None:
+    def __init__(
+        self,
+        member: Member,
+        hub: MemoryHub,
+        ids: list[NodeId],
+        *,
+        leases: bool,
+        flush_bytes: int,
+        log_bytes_max: int,
+    ) -> None:
         random = member.random
         clock = SystemClock()
         boot_id = BootId(random.getrandbits(62))
-        self.log = SharedLog.open(Path("unused"), segment_bytes=MIB, reserve_bytes=0, files=member.files)
+        self.log = SharedLog.open(
+            Path("unused"), segment_bytes=MIB, reserve_bytes=0, log_bytes_max=log_bytes_max, files=member.files
+        )
         self.transport = hub.transport(member.id, boot_id)
         metrics = NodeMetrics(Registry())
         self.node = Node(
@@ -183,10 +219,27 @@ class Process:
             ),
         )
         self.reconciler = Reconciler(self.node, self.directory, factory, self.maintenance, self.transport.set_peers)
+        self.snapshots = Snapshots(
+            self.node,
+            member.engine,
+            factory.incarnations,
+            SnapshotMetrics(Registry()),
+            boot_id=boot_id,
+            random=random,
+            make_machine=factory.machine,
+            flush=self.maintenance.flush,
+        )
         self._ticker = Ticker(self.node, self.maintenance, lambda: peers)
         me = NodeRecord(member.id, StoreId(f"store-{member.id}"), f"http://{member.id}", f"{member.id}:1", member.id)
-        status = Status(self.node, self.directory, CLUSTER, self.transport.connected, {})
-        self.database, self._steward = assemble(self.node, self.directory, status, me, random)
+        leaders = Leaders(self.node)
+        status = Status(self.node, self.directory, leaders, CLUSTER, self.transport.connected, {})
+        surroundings = Surroundings(
+            self.transport.connected, self.transport.refusal, self.reconciler.run, lambda _: _reachable()
+        )
+        self.database, self._steward, self._conductor = assemble(
+            self.node, self.directory, leaders, status, me, random, surroundings
+        )
+        factory.drop_leftovers(self.log.groups)
         for group, recovered in self.log.groups.items():
             self.node.add_replica(factory.recovered(group, recovered), None)
         if CATALOG_GROUP not in self.node.replicas:
@@ -198,18 +251,29 @@ class Process:
         await self.transport.start()
         self._ticker.start()
         self.reconciler.run()
-        self._task = asyncio.ensure_future(self._steward.run())
+        self._tasks = [asyncio.ensure_future(self._steward.run()), asyncio.ensure_future(self._conductor.run())]
 
     async def stop(self) -> None:
         """End this life; what is in the engine and in the log's files stays."""
-        self._task.cancel()
-        await asyncio.wait([self._task])
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.wait(self._tasks)
         self._ticker.close()
         self.node.close()
         await self.transport.close()
         self.persister.close()
         await self.maintenance.close()
         self.log.close()
+
+    async def kill(self) -> None:
+        """End this life without a word to anybody, and without a flush."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.wait(self._tasks)
+        self._ticker.close()
+        self.node.close()
+        await self.transport.close()
+        await self.maintenance.close(is_flushing=False)
 
     def _applied(self, replica: Replica) -> None:
         if replica.group == CATALOG_GROUP:
