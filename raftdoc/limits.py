@@ -60,6 +60,11 @@ INDEX_KEY_BYTES_MAX: Final = 2 * KIB
 INDEX_ENTRIES_PER_DOCUMENT_MAX: Final = 1000
 """In one index: the entries of a document change in one go, together with it."""
 TTL_S_MAX: Final = (1 << 31) - 1
+INDEX_STEP_DOCUMENTS_MAX: Final = 100
+INDEX_STEP_BYTES_MAX: Final = 64 * KIB
+"""One step of a build is applied in one go, some 1 ms; those in flight may be applied together."""
+INDEX_STEPS_IN_FLIGHT_MAX: Final = 3
+EXPIRE_DOCUMENTS_MAX: Final = 64
 
 # Queries ----------------------------------------------------------------------------------------
 PIPELINE_STAGES_MAX: Final = 1000

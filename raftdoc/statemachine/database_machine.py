@@ -54,6 +54,10 @@ class DatabaseMachine:
         self._collections = load_collections(engine, keys)
         self._next_collection_id = load_number(engine, keys, NEXT_COLLECTION_NAME, FIRST_COLLECTION_ID)
         self._dropped = load_dropped(engine, keys)
+        self._driven: set[str] = set()
+        """Collections with an index that is being built, or by which documents expire."""
+        for collection in self._collections.values():
+            self._note_driven(collection)
         closed = engine.get(keys.meta(CLOSED_NAME))
         self._closed = None if closed is None else closed.decode()
 
@@ -120,8 +124,11 @@ class DatabaseMachine:
         for name, collection in target.touched.items():
             if collection is None:
                 self._collections.pop(name, None)
+                self._driven.discard(name)
             else:
                 self._collections[name] = collection
+                if collection.indexes or name in self._driven:
+                    self._note_driven(collection)
         self._next_collection_id = target.next_collection_id
         self._dropped = target.dropped
         self._closed = target.closed
@@ -199,8 +206,8 @@ class DatabaseMachine:
         return IndexView(index)
 
     def index_builds(self) -> list[Build]:
-        """Return the builds that are under way."""
-        return builds(self._collections.values())
+        """Return the builds that are under way; none of a database that is closed."""
+        return builds(self._driven_collections()) if self._driven else []
 
     def next_stop(self, build: Build, *, documents_max: int, bytes_max: int) -> bytes | None:
         """Return where the step of a build that begins at its watermark ends; None: at the end of the collection."""
@@ -209,7 +216,7 @@ class DatabaseMachine:
 
     def expired(self, time_ms: int) -> list[IndexRef]:
         """Return the time-to-live indexes by which some document is over at time_ms."""
-        return expired(self._engine, self._collections.values(), time_ms)
+        return expired(self._engine, self._driven_collections(), time_ms) if self._driven else []
 
     def request_outcome(self, key: str) -> RequestRecord | None:
         """Return what is remembered of an idempotency key."""
@@ -227,6 +234,15 @@ class DatabaseMachine:
                 if index.definition.state != "failed":
                     collections[index_digest_name(name, index.definition.name)] = index.digest_text()
         return machine_digest(self._progress, self._keys, collections)
+
+    def _note_driven(self, collection: Collection) -> None:
+        if any(index.needs_driver for index in collection.indexes):
+            self._driven.add(collection.name)
+        else:
+            self._driven.discard(collection.name)
+
+    def _driven_collections(self) -> list[Collection]:
+        return [] if self.is_closed else [self._collections[name] for name in sorted(self._driven)]
 
     def _collection(self, name: str) -> Collection:
         self._check_open()

@@ -74,6 +74,11 @@ class CollectionIndex:
             self.digest,
         )
 
+    @property
+    def needs_driver(self) -> bool:
+        """Whether somebody has to propose commands for it: steps of its build, or the end of documents."""
+        return self.built_to is not None or self.definition.expire_after_s is not None
+
     def holds(self, id_key: bytes) -> bool:
         """Return whether the document of this id has its entries in the index, if it exists."""
         if self.built_to is not None:
