@@ -401,6 +401,24 @@ def test_leader_that_stepped_down_waits_a_whole_timeout_before_it_campaigns() ->
     assert node.role is Role.FOLLOWER
 
 
+def test_3_10_forced_vote_frees_only_for_the_term_after_the_leaders() -> None:
+    for term, is_granted in ((2, True), (3, False)):
+        node = Lone()
+        node.append_from(N2, 1)
+        node.ask_vote(N3, term, forced=True)
+        node.persist()
+        assert [response.granted for response in node.sent_of(VoteResponse)] == [is_granted], term
+
+
+def test_3_10_forced_vote_that_is_asked_for_again_is_given_again() -> None:
+    node = Lone()
+    node.append_from(N2, 1)
+    for _ in range(2):
+        node.ask_vote(N3, 2, forced=True)
+        node.persist()
+    assert [response.granted for response in node.sent_of(VoteResponse)] == [True, True]
+
+
 # Priority and bootstrap -----------------------------------------------------------------------------
 
 
