@@ -38,6 +38,8 @@ class RaftPosition(NamedTuple):
     index: Index  # type: ignore[assignment]  # the field's word wins over tuple.index
     term: Term
     node: NodeId
+    ordinal: int | None = None
+    """Of a write: which command of its entry it is, where that is known."""
 
 
 class Event(NamedTuple):
@@ -120,7 +122,7 @@ def encode_event(event: Event) -> bytes:
     row: dict[str, Any] = {name: getattr(event, name) for name in _EVENT_FIELDS}
     row |= {name: getattr(event, name) for name in _OPTIONAL if getattr(event, name) is not None}
     if event.raft is not None:
-        row["raft"] = event.raft._asdict()
+        row["raft"] = {name: value for name, value in event.raft._asdict().items() if value is not None}
     return orjson.dumps(row)
 
 
@@ -133,7 +135,7 @@ def decode_event(line: bytes) -> Event:
     try:
         row = orjson.loads(line)
         raft = row.get("raft")
-        position = None if raft is None else RaftPosition(raft["group"], raft["index"], raft["term"], raft["node"])
+        position = None if raft is None else RaftPosition(**raft)
         if row["type"] not in _TYPES:
             raise HistoryInvalid(f"an event of type {row['type']!r}: {line[:200]!r}")
         index, time, process, type_, f, key, value = [row[name] for name in _EVENT_FIELDS]

@@ -9,8 +9,8 @@ from raftdoc.ids import GroupId, Index, NodeId, Term
 from raftdoc.simulation.history import Event, Operation, RaftPosition, Recorder
 
 
-def position(index: int) -> RaftPosition:
-    return RaftPosition(GroupId(1), Index(index), Term(1), NodeId("n1"))
+def position(index: int, ordinal: int | None = None) -> RaftPosition:
+    return RaftPosition(GroupId(1), Index(index), Term(1), NodeId("n1"), ordinal)
 
 
 def operation(

@@ -11,9 +11,9 @@ from raftdoc.simulation.checkers.sessions import check_sessions
 from raftdoc.simulation.checkers.sets import check_counter, check_set
 from raftdoc.simulation.checkers.verdict import Verdict, worst
 from raftdoc.simulation.checkers.witness import check_witness
-from raftdoc.simulation.history import NEMESIS, Operation, Recorder
+from raftdoc.simulation.history import NEMESIS, Operation, RaftPosition, Recorder
 
-from .histories import operation
+from .histories import operation, position
 
 
 def test_witness_accepts_the_order_of_the_log() -> None:
@@ -46,8 +46,17 @@ def test_witness_does_not_judge_around_an_unresolved_write() -> None:
         operation("get", None, 1, 2, result=1, at=6),
     ]
     assert check_witness(history, REGISTER).verdict is Verdict.UNKNOWN
-    assert check_witness(history, REGISTER, placed={"a": (1, 5)}).verdict is Verdict.OK
+    assert check_witness(history, REGISTER, placed={"a": position(5)}).verdict is Verdict.OK
     assert check_witness(history, REGISTER, placed={}).verdict is Verdict.ILLEGAL
+
+
+def test_witness_does_not_judge_two_commands_of_one_entry_whose_order_is_not_known() -> None:
+    first = operation("put", 1, 0, 10, at=5)
+    second = operation("put", 2, 1, 11, at=5)
+    seen = operation("get", None, 12, 13, result=1, at=5)
+    assert check_witness([first, second, seen], REGISTER).verdict is Verdict.UNKNOWN
+    ordered = [first._replace(raft=position(5, 1)), second._replace(raft=position(5, 0)), seen]
+    assert check_witness(ordered, REGISTER).verdict is Verdict.OK
 
 
 def test_resolution_places_what_was_unknown() -> None:
@@ -56,9 +65,9 @@ def test_resolution_places_what_was_unknown() -> None:
         operation("put", 2, 1, None, type="info", id="b"),
         operation("put", 3, 2, 3, id="c", at=8),
     ]
-    resolution = resolve(history, {"a": [(1, 5)], "c": [(1, 8)]})
+    resolution = resolve(history, {"a": [position(5)], "c": [position(8)]})
     assert resolution.report.verdict is Verdict.OK
-    assert resolution.placed == {"a": (1, 5)}
+    assert resolution.placed == {"a": position(5)}
     assert (resolution.applied_count, resolution.never_count) == (1, 1)
 
 
@@ -66,15 +75,15 @@ def test_resolution_places_what_was_unknown() -> None:
     ("one", "effects"),
     [
         (operation("put", 1, 0, 1, id="a", at=5), {}),
-        (operation("put", 1, 0, 1, id="a", at=5), {"a": [(1, 5), (1, 9)]}),
-        (operation("put", 1, 0, 1, id="a", at=5), {"a": [(1, 6)]}),
-        (operation("put", 1, 0, 1, id="a", type="fail", error="not_leader"), {"a": [(1, 5)]}),
-        (operation("put", 1, 0, None, id="a", type="info"), {"a": [(1, 5), (1, 9)]}),
-        (operation("get", None, 0, 1), {"z": [(1, 5)]}),
+        (operation("put", 1, 0, 1, id="a", at=5), {"a": [position(5), position(9)]}),
+        (operation("put", 1, 0, 1, id="a", at=5), {"a": [position(6)]}),
+        (operation("put", 1, 0, 1, id="a", type="fail", error="not_leader"), {"a": [position(5)]}),
+        (operation("put", 1, 0, None, id="a", type="info"), {"a": [position(5), position(9)]}),
+        (operation("get", None, 0, 1), {"z": [position(5)]}),
     ],
     ids=["lost", "twice", "elsewhere", "failed and applied", "unknown and twice", "phantom"],
 )
-def test_resolution_finds(one: Operation, effects: dict[str, list[tuple[int, int]]]) -> None:
+def test_resolution_finds(one: Operation, effects: dict[str, list[RaftPosition]]) -> None:
     assert resolve([one], effects).report.verdict is Verdict.ILLEGAL
 
 

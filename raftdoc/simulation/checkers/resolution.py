@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from raftdoc.simulation.checkers.verdict import Report, report
-from raftdoc.simulation.history import Operation
+from raftdoc.simulation.history import Operation, RaftPosition
 
 OBSERVED = frozenset(("cas-mismatch", "precondition_failed", "duplicate_key", "document_not_found"))
 """Errors that are themselves answers of the state machine: the command was applied, and changed nothing."""
@@ -17,16 +17,16 @@ OBSERVED = frozenset(("cas-mismatch", "precondition_failed", "duplicate_key", "d
 
 class Resolution(NamedTuple):
     report: Report
-    placed: dict[str, tuple[int, int]]
-    """(group, log index) of each unknown write that took effect, by idempotency key."""
+    placed: dict[str, RaftPosition]
+    """Where each unknown write took effect that did, by idempotency key."""
     applied_count: int
     never_count: int
 
 
-def resolve(operations: Sequence[Operation], effects: Mapping[str, Sequence[tuple[int, int]]]) -> Resolution:
-    """Compare what clients were told with `effects`: (group, log index) of every time a key's write took effect."""
+def resolve(operations: Sequence[Operation], effects: Mapping[str, Sequence[RaftPosition]]) -> Resolution:
+    """Compare what clients were told with `effects`: where, every time, the write of a key took effect."""
     illegal: list[str] = []
-    placed: dict[str, tuple[int, int]] = {}
+    placed: dict[str, RaftPosition] = {}
     never_count = 0
     known = {operation.id for operation in operations if operation.id is not None}
     illegal += [f"a phantom: {key} took effect, and nobody sent it" for key in effects if key not in known]
@@ -45,14 +45,14 @@ def resolve(operations: Sequence[Operation], effects: Mapping[str, Sequence[tupl
     return Resolution(report("resolution", illegal), placed, len(placed), never_count)
 
 
-def _fault(operation: Operation, found: Sequence[tuple[int, int]]) -> str | None:
+def _fault(operation: Operation, found: Sequence[RaftPosition]) -> str | None:
     if len(found) > 1:
         return f"took effect {len(found)} times, at {list(found)}"
     if operation.type == "ok" and not found:
         return "was acknowledged and never took effect"
     if operation.type == "ok" and operation.raft is not None:
-        told = (int(operation.raft.group), int(operation.raft.index))
-        return None if told == found[0] else f"was told to be at {told}, and is at {found[0]}"
+        told = operation.raft[:2]
+        return None if told == found[0][:2] else f"was told to be at {told}, and is at {found[0]}"
     if operation.type == "fail" and found:
         return f"failed for certain, and took effect at {found[0]}"
     return None

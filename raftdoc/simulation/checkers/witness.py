@@ -7,45 +7,50 @@ order and real time agrees with it, the history is linearizable; nothing has to 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 from raftdoc.simulation.checkers.models import ILLEGAL, Call, Model, State
 from raftdoc.simulation.checkers.verdict import Report, report
-from raftdoc.simulation.history import Operation
+from raftdoc.simulation.history import Operation, RaftPosition
 
 STALE_READS = frozenset(("stale-get",))
 """Reads of any state there was: their place in the log is checked, not when they happened."""
 
 
 class _Placed(NamedTuple):
-    group: int
-    log_index: int
+    position: RaftPosition
     is_read: bool
-    ordinal: int
-    """Order within an entry: by revision."""
     operation: Operation
     call: Call
+
+    @property
+    def order(self) -> tuple[int, int, bool, int]:
+        """A read sees all of the entry that it says."""
+        return self.position.group, self.position.index, self.is_read, self.position.ordinal or 0
 
 
 def check_witness(
     operations: Sequence[Operation],
     model: Model,
     *,
-    placed: Mapping[str, tuple[int, int]] | None = None,
+    placed: Mapping[str, RaftPosition] | None = None,
     stale_reads: Collection[str] = STALE_READS,
 ) -> Report:
     """Return whether the order of the raft indexes explains every answer.
 
     Args:
-        placed: (group, log index) at which unknown writes took effect, by their idempotency key. Those that are not
-            in it did not take effect; without it, a key with an unknown write that does not fit is undecided.
+        placed: where unknown writes took effect, by their idempotency key. Those that are not in it did not take
+            effect; without it, a key with an unknown write that does not fit is undecided.
         stale_reads: names of reads that need not see what was there when they were asked.
     """
     illegal: list[str] = []
     unknown: list[str] = []
     order = _place(operations, model, placed or {}, stale_reads, unknown)
-    order.sort(key=lambda one: (one.group, one.log_index, one.is_read, one.ordinal))
-    loose = set() if placed is not None else {one.key for one in operations if one.type == "info"}
+    order.sort(key=lambda one: one.order)
+    loose = _unordered(order)
+    if placed is None:
+        loose |= {one.key for one in operations if one.type == "info"}
     for message, key in (*_replay(order, model), *_real_time(order, stale_reads)):
         (unknown if key in loose else illegal).append(message)
     return report("witness", illegal, unknown)
@@ -54,7 +59,7 @@ def check_witness(
 def _place(
     operations: Sequence[Operation],
     model: Model,
-    placed: Mapping[str, tuple[int, int]],
+    placed: Mapping[str, RaftPosition],
     stale_reads: Collection[str],
     unknown: list[str],
 ) -> list[_Placed]:
@@ -64,18 +69,22 @@ def _place(
         call = model.call_of(operation._replace(f="get") if is_stale else operation)
         if call is None:
             continue
-        if operation.raft is not None:
-            group, log_index = int(operation.raft.group), int(operation.raft.index)
-        elif operation.id in placed:
-            assert operation.id is not None
-            group, log_index = placed[operation.id]
-        elif operation.type == "info":
-            continue
-        else:
+        position = operation.raft or placed.get(operation.id or "")
+        if position is not None:
+            is_read = position.ordinal is None and model.is_pure(call)
+            order.append(_Placed(position, is_read, operation, call))
+        elif operation.type != "info":
             unknown.append(f"an answer without its place in the log: {operation}")
-            continue
-        order.append(_Placed(group, log_index, model.is_pure(call), operation.revision or 0, operation, call))
     return order
+
+
+def _unordered(order: Sequence[_Placed]) -> set[str | None]:
+    """Return the keys of which several commands are in one entry, and it is not known in which order."""
+    found = set()
+    for before, after in pairwise(one for one in order if not one.is_read):
+        if before.position[:2] == after.position[:2] and None in {before.position.ordinal, after.position.ordinal}:
+            found |= {before.operation.key, after.operation.key}
+    return found
 
 
 def _replay(order: Sequence[_Placed], model: Model) -> list[tuple[str, str | None]]:
@@ -89,7 +98,7 @@ def _replay(order: Sequence[_Placed], model: Model) -> list[tuple[str, str | Non
             continue
         states[key] = after = model.step(before, one.call)
         if after is ILLEGAL:
-            faults.append((f"key {key}: holds {before!r} at index {one.log_index}, but {one.operation}", key))
+            faults.append((f"key {key}: holds {before!r} at index {one.position.index}, but {one.operation}", key))
     return faults
 
 
@@ -101,7 +110,7 @@ def _real_time(order: Sequence[_Placed], stale_reads: Collection[str]) -> list[t
         operation = one.operation
         if operation.f in stale_reads:
             continue
-        place = one.group, operation.key
+        place = int(one.position.group), operation.key
         before = latest.get(place)
         if before is not None and operation.stop is not None and operation.stop < before.start:
             faults.append((f"{operation} was over before {before} began, whose place is earlier", operation.key))
