@@ -9,6 +9,8 @@
     │   ├── UnknownOption               400  query parameter or member that nothing reads
     │   ├── InvalidCursor               400
     │   ├── InvalidQuery                400  filter, update, pipeline, ...; carries the dialect's number
+    │   │   ├── QueryOverBudget         400  max_docs_examined, memory of a sort
+    │   │   └── IndexRequired           400  require_index
     │   │   └── UpdateRefused           422  the document that is there does not take the update
     │   ├── InvalidPatch                400  no JSON Patch, no JSON Merge Patch
     │   ├── KeyAhead                    400  an idempotency key with a time in the future
@@ -33,6 +35,7 @@
     ├── Unavailable                     503  retryable; nothing was done
     │   ├── NotLeader                        carries the leader if known
     │   ├── NoLeader
+    │   ├── NotHosted                        carries who has a replica
     │   ├── OverBudget                       carries which budget
     │   ├── Draining
     │   ├── NotReady                         carries what is missing
@@ -147,6 +150,20 @@ class UpdateRefused(InvalidQuery):
 class InvalidPatch(InvalidRequest):
     code = "invalid_patch"
     title = "The body is no patch"
+
+
+class QueryOverBudget(InvalidQuery):
+    """The query would do more than its own bounds or those of the system allow: narrow it, or give it an index."""
+
+    code = "query_over_budget"
+    title = "The query does more than it may"
+
+
+class IndexRequired(InvalidQuery):
+    """The query asked to be refused rather than to read the whole collection."""
+
+    code = "index_required"
+    title = "No index can answer the query"
 
 
 class KeyAhead(InvalidRequest):
@@ -337,6 +354,18 @@ class NotLeader(Unavailable):
 class NoLeader(Unavailable):
     code = "no_leader"
     title = "The group has no leader now"
+
+
+class NotHosted(Unavailable):
+    """This node has no replica of the group; `hosts` have, as far as it knows."""
+
+    code = "not_hosted"
+    title = "The data is on other nodes"
+
+    def __init__(self, group: GroupId, hosts: tuple[NodeId, ...]) -> None:
+        super().__init__(f"this node has no replica of group {group}; ask {', '.join(hosts)}", retry_after_ms=100)
+        self.group = group
+        self.hosts = hosts
 
 
 class OverBudget(Unavailable):

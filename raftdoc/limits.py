@@ -37,6 +37,13 @@ INTEGER_MAX: Final = (1 << 63) - 1
 LIST_LIMIT_DEFAULT: Final = 100
 LIST_LIMIT_MAX: Final = 10_000
 LIST_BYTES_MAX: Final = 16 * MIB
+SKIP_MAX: Final = 10_000_000
+SORT_BYTES_MAX: Final = 64 * MIB
+"""What one query may hold to sort in memory."""
+DISTINCT_BYTES_MAX: Final = 16 * MIB
+SCAN_SLICE_BYTES: Final = 64 * KIB
+"""A scan looks at the clock after this many bytes of documents, or 16 documents."""
+GET_MANY_IDS_MAX: Final = 10_000
 BULK_BYTES_MAX: Final = 64 * MIB
 BULK_DOCUMENTS_MAX: Final = 100_000
 ATOMIC_BATCH_BYTES_MAX: Final = 8 * MIB
