@@ -176,6 +176,12 @@ class Lone:
         self.disk.compact(Index(index), self.core.log.term_at(Index(index)), self.core.configuration_at(Index(index)))
         self.core.compact(Index(index))
 
+    def compact_all(self) -> None:
+        """Take all of the log as applied and let go of it, in a life before this one."""
+        self.disk.compact(self.disk.last_index, self.disk.last_term)
+        self.restart(applied_index=self.disk.last_index)
+        self.now_ms += 2 * W_MS
+
     def transfer(self, target: NodeId | None) -> Any:
         result = self.core.transfer(target, self.now_ns)
         self.take()
@@ -252,6 +258,16 @@ class Lone:
             Term(term), Index(prev[0]), Term(prev[1]), Index(commit), new, sent_ns, read_round, BootId(7)
         )
         self.step(peer, message)
+
+    def heartbeat(
+        self, term: int, *, new: tuple[Entry, ...] = (), prev: tuple[int, int] = (0, 0), commit: int = 0
+    ) -> AppendEntries:
+        """Return what a leader sends, for a test that hands it in itself and takes no Ready after it."""
+        return AppendEntries(Term(term), Index(prev[0]), Term(prev[1]), Index(commit), new, 0, 0, BootId(7))
+
+    def beat(self, *, term: int = 0) -> HeartbeatResponse:
+        """Return the answer to a heartbeat, likewise."""
+        return HeartbeatResponse(Term(term or self.core.term), 0, 0, BootId(self.boot_id))
 
     def ack_of(self, peer: NodeId, match: int, *, sent_ns: int = 0, read_round: int = 0, boot_id: int = 0) -> None:
         """Have a peer acknowledge the log up to match."""
