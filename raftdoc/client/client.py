@@ -40,6 +40,8 @@ class AsyncClient:
         Raises:
             InvalidUse: no address, or one that is none.
         """
+        self._topology: Topology | None = None
+        self._is_closed = False
         if isinstance(urls, str) or not urls:
             raise InvalidUse("give the addresses of the nodes as a list: ['http://127.0.0.1:8101', ...]")
         for url in urls:
@@ -48,9 +50,7 @@ class AsyncClient:
         self._client_options = options or ClientOptions()
         self._options = call_options or CallOptions()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._topology: Topology | None = None
         self._retrier: Retrier | None = None
-        self._is_closed = False
 
     async def __aenter__(self) -> AsyncClient:
         return self
