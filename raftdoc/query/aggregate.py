@@ -19,7 +19,7 @@ from raftdoc.query.context import Context
 from raftdoc.query.expressions.compile import escaped
 from raftdoc.query.expressions.scope import Value, fault
 from raftdoc.query.filter import Filter
-from raftdoc.query.stages import fields, plain
+from raftdoc.query.stages import fields, group, plain
 from raftdoc.query.stages.plain import Limit, Match
 from raftdoc.query.stages.sort import SortStage, build_sort
 from raftdoc.query.stages.stage import WRONG_STAGE_FORM, Document, Items, Setting, Stage, StageBuilder
@@ -30,6 +30,7 @@ TYPE_MISMATCH: Final = 14
 STAGES: Final[Mapping[str, StageBuilder]] = {
     **plain.BUILDERS,
     **fields.BUILDERS,
+    **group.BUILDERS,
     "$sort": build_sort,
 }
 

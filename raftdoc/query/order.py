@@ -9,6 +9,7 @@ from collections.abc import Hashable
 from typing import Any, Final
 
 from raftdoc.document.path import MISSING
+from raftdoc.document.tagged import decimal_of
 from raftdoc.document.value import sort_key
 from raftdoc.query.numbers import is_decimal, is_zero
 
@@ -24,9 +25,11 @@ def order_key(value: Any) -> tuple[Any, ...]:
 def identity_key(value: Any) -> Hashable:
     """Return what equal values have in common and different ones have not: 1 and 1.0 one, true another.
 
-    Only strings stand for themselves: a tuple of any other value never equals one.
+    Strings and numbers stand for themselves, all others for a tuple, which equals none of them.
     """
-    return value if type(value) is str else order_key(value)
+    if type(value) in _PLAIN:
+        return value  # type: ignore[no-any-return]
+    return decimal_of(value) if is_decimal(value) else order_key(value)
 
 
 def compare_values(left: Any, right: Any) -> int:

@@ -1,6 +1,7 @@
 """The engine behind the HTTP API, for `judge.py` of the recorded cases: one step of a case in, one answer out.
 
-    python ../shared/conformance/judge.py --adapter tests.conformance.adapter:connect ../shared/conformance/query_cases.jsonl.gz
+    DATA=../shared/conformance
+    python $DATA/judge.py --adapter tests.conformance.adapter:connect $DATA/query_cases.jsonl.gz
 
 Documents lie in a DatabaseMachine over the memory engine, put there by commands in entries as the log has them;
 queries run through the planner and the executor that answer HTTP requests. Only the outer form is turned here:

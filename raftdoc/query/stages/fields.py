@@ -57,10 +57,7 @@ def _set_in(value: Value, plan: Plan, frame: Frame) -> Value:
         return [_set_in(element, plan, frame) for element in value]
     made = dict(value) if is_object(value) else {}
     for name, member in plan:
-        if not isinstance(member, list):
-            result = member(frame)
-        else:
-            result = _set_in(made.get(name, MISSING), member, frame)
+        result = _set_in(made.get(name, MISSING), member, frame) if isinstance(member, list) else member(frame)
         if result is MISSING:
             made.pop(name, None)
         else:
