@@ -51,6 +51,8 @@ _UNSIGNED = struct.Struct(">Q")
 _SIGN_BIT: Final = 1 << 63
 _ALL_BITS: Final = (1 << 64) - 1
 _EXPONENT_BIAS: Final = 1 << 15
+_DOUBLE_EXACT_MAX: Final = 1 << 53
+"""Up to here every integer is a double."""
 
 
 def encode_key(value: JsonValue, *, descending: bool = False) -> bytes:
@@ -61,6 +63,9 @@ def encode_key(value: JsonValue, *, descending: bool = False) -> bytes:
     """
     if type(value) is str and "\0" not in value and "\1" not in value and not descending:
         return b"\x30%b\x00" % value.encode()
+    if type(value) is int and -_DOUBLE_EXACT_MAX <= value <= _DOUBLE_EXACT_MAX:
+        key = _encode_whole(value)
+        return key.translate(_INVERTED) if descending else key
     key = b"".join(_encode(value))
     return key.translate(_INVERTED) if descending else key
 
@@ -81,6 +86,14 @@ def decode_key(data: bytes, offset: int = 0) -> tuple[JsonValue, int]:
         return _decode(ascending[offset], ascending, offset + 1)
     except (IndexError, ValueError, struct.error) as error:
         raise StateCorrupt(f"not a key at offset {offset}: {data[:64].hex()}: {error}") from error
+
+
+def _encode_whole(value: int) -> bytes:
+    """Return the key of an integer that is a double exactly."""
+    double = _DOUBLE.pack(value)
+    if value < 0:
+        return b"\x20%b\x00" % double.translate(_INVERTED)
+    return b"\x20%c%b\x00" % (double[0] | 0x80, double[1:])
 
 
 def _encode(value: JsonValue) -> tuple[bytes, bytes]:

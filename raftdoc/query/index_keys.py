@@ -63,7 +63,7 @@ class IndexEntries(NamedTuple):
 class IndexKeyMaker:
     """Makes the entries of documents in one index. Holds nothing that changes: replicas and slices may share it."""
 
-    __slots__ = ("_descending", "_filter", "_none", "_paths", "_plain", "_sparse", "name")
+    __slots__ = ("_array", "_descending", "_filter", "_none", "_paths", "_plain", "_sparse", "name")
 
     def __init__(self, definition: IndexDefinition) -> None:
         self.name = definition.name
@@ -72,6 +72,7 @@ class IndexKeyMaker:
         self._sparse = definition.sparse
         self._filter: Filter | None = None if definition.partial is None else parse_filter(definition.partial)
         self._plain = (False,) * len(definition.fields)
+        self._array = (True,)
         self._none = IndexEntries({}, self._plain)
 
     def entries(self, document: dict[str, JsonValue]) -> IndexEntries:
@@ -82,23 +83,52 @@ class IndexKeyMaker:
         """
         if self._filter is not None and not self._filter.matches(document):
             return self._none
+        paths = self._paths
+        if len(paths) == 1:
+            return self._entries_of_one(document, paths[0])
         values: list[Any] = []
-        for path in self._paths:
+        for path in paths:
             value: Any = document
             for name in path:
-                if type(value) is dict:
-                    value = value.get(name, MISSING)
-                elif type(value) is list:
+                if type(value) is not dict:
                     break
-                else:
-                    value = MISSING
-                    break
+                value = value.get(name, MISSING)
+            else:
+                if type(value) is not list:
+                    values.append(value)
+                    continue
             if type(value) is list:
                 return self._expand(document)
-            values.append(value)
+            values.append(MISSING)
         if self._sparse and all(value is MISSING for value in values):
             return self._none
         return IndexEntries({self._key(values): _exact(values)}, self._plain)
+
+    def _entries_of_one(self, document: dict[str, JsonValue], path: _Path) -> IndexEntries:
+        """Return the entries in an index of one field."""
+        value: Any = document
+        for name in path:
+            if type(value) is list:
+                return self._expand(document)
+            value = value.get(name, MISSING) if type(value) is dict else MISSING
+        if type(value) is list:
+            return self._entries_of_array(value)
+        if value is MISSING and self._sparse:
+            return self._none
+        return IndexEntries({self._key_of_one(value): _exact_one(value)}, self._plain)
+
+    def _entries_of_array(self, elements: list[Any]) -> IndexEntries:
+        """Return the entries of the elements of an array at the end of the one path."""
+        if not elements:
+            return IndexEntries({self._key_of_one(_EMPTY_ARRAY): _exact_one(_EMPTY_ARRAY)}, self._array)
+        if len(elements) > STEPS_MAX:
+            raise _too_many(self.name)
+        entries: dict[bytes, bytes] = {}
+        for element in elements:
+            entries.setdefault(self._key_of_one(element), _exact_one(element))
+        if len(entries) > INDEX_ENTRIES_PER_DOCUMENT_MAX:
+            raise _too_many(self.name)
+        return IndexEntries(entries, self._array)
 
     def _expand(self, document: dict[str, JsonValue]) -> IndexEntries:
         """Return the entries of a document that has an array on a path."""
@@ -116,7 +146,12 @@ class IndexKeyMaker:
 
     def _key(self, values: Sequence[Any]) -> bytes:
         parts = [encode_part(value, descending=down) for value, down in zip(values, self._descending, strict=True)]
-        key = parts[0] if len(parts) == 1 else b"".join(parts)
+        return self._checked(b"".join(parts))
+
+    def _key_of_one(self, value: Any) -> bytes:
+        return self._checked(encode_part(value, descending=self._descending[0]))
+
+    def _checked(self, key: bytes) -> bytes:
         if len(key) > INDEX_KEY_BYTES_MAX:
             raise NotIndexable(
                 f"index {self.name}: a key of {len(key)} bytes, of at most {INDEX_KEY_BYTES_MAX}",
@@ -252,14 +287,18 @@ def decode_values(value_key: bytes, exact: bytes) -> list[Any]:
 def _exact(values: Sequence[Any]) -> bytes:
     """Return what an entry carries beside its key; nothing where the key decodes to the very values."""
     for value in values:
-        kind = type(value)
-        if kind is float:
-            if not value.is_integer():
-                continue
-        elif kind is str or kind is int or kind is bool or value is None:
-            continue
-        return orjson.dumps([_shown(value) for value in values])
+        if _exact_one(value):
+            return orjson.dumps([_shown(value) for value in values])
     return b""
+
+
+def _exact_one(value: Any) -> bytes:
+    kind = type(value)
+    if kind is str or kind is int or kind is bool or value is None:
+        return b""
+    if kind is float and not value.is_integer():
+        return b""
+    return orjson.dumps((_shown(value),))
 
 
 def _shown(value: Any) -> list[Any]:

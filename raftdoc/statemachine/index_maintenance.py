@@ -52,15 +52,20 @@ def maintain(
             continue
         try:
             plan = _plan(index, before, after)
-            _check_unique(target, index, id_key, plan)
+            if index.definition.unique:
+                _check_unique(target, id_key, plan)
         except (NotIndexable, DuplicateKey) as fault:
             if index.definition.state == "ready":
                 raise Refused(_refusal(fault, target.staged.time_ms)) from None
             failures.append((index, f"document {shown_id(id_key)}: {fault.detail}"))
         else:
             plans.append(plan)
+    changes = target.staged.changes
     for plan in plans:
-        _change(target, collection, id_key, plan)
+        plan.index.remove_entries(changes, id_key, plan.removed)
+        plan.index.add_entries(changes, id_key, plan.made.entries)
+        if plan.index.note_arrays(plan.made.multikey_paths):
+            collection.is_described_anew = True
     for index, failure in failures:
         target.fail_index(collection, index, failure)
 
@@ -70,11 +75,14 @@ def add_document(
 ) -> str:
     """Add the entries of a document that is not in the index yet; return why that cannot be, empty if it was done."""
     try:
-        plan = _Plan(index, NO_ENTRIES, index.maker.entries(document))
-        _check_unique(target, index, id_key, plan)
+        entries, multikey_paths = made = index.maker.entries(document)
+        if index.definition.unique:
+            _check_unique(target, id_key, _Plan(index, NO_ENTRIES, made))
     except (NotIndexable, DuplicateKey) as fault:
         return f"document {shown_id(id_key)}: {fault.detail}"
-    _change(target, collection, id_key, plan)
+    index.add_entries(target.staged.changes, id_key, entries)
+    if index.note_arrays(multikey_paths):
+        collection.is_described_anew = True
     return ""
 
 
@@ -86,24 +94,24 @@ def shown_id(id_key: bytes) -> str:
 def _plan(index: CollectionIndex, before: dict[str, Any] | None, after: dict[str, Any] | None) -> _Plan:
     removed = NO_ENTRIES if before is None else index.maker.entries(before).entries
     if after is None:
-        return _Plan(index, removed, IndexEntries(NO_ENTRIES, ()))
+        return _Plan(index, removed, IndexEntries(NO_ENTRIES, index.definition.multikey_paths))
     made, multikey_paths = index.maker.entries(after)
-    if removed:
+    if removed == made:
+        removed = made = NO_ENTRIES
+    elif removed:
         kept = removed.items() & made.items()
-        if kept:
-            removed = {key: exact for key, exact in removed.items() if (key, exact) not in kept}
-            made = {key: exact for key, exact in made.items() if (key, exact) not in kept}
+        removed = {key: exact for key, exact in removed.items() if (key, exact) not in kept}
+        made = {key: exact for key, exact in made.items() if (key, exact) not in kept}
     return _Plan(index, removed, IndexEntries(made, multikey_paths))
 
 
-def _check_unique(target: DatabaseSlice, index: CollectionIndex, id_key: bytes, plan: _Plan) -> None:
+def _check_unique(target: DatabaseSlice, id_key: bytes, plan: _Plan) -> None:
     """Check that no other document has a key of this one.
 
     Raises:
         DuplicateKey: one has.
     """
-    if not index.definition.unique:
-        return
+    index = plan.index
     for value_key, exact in plan.made.entries.items():
         if value_key in plan.removed:
             continue
@@ -118,24 +126,6 @@ def _check_unique(target: DatabaseSlice, index: CollectionIndex, id_key: bytes, 
                 index=index.definition.name,
                 key=shown,
             )
-
-
-def _change(target: DatabaseSlice, collection: Collection, id_key: bytes, plan: _Plan) -> None:
-    index, changes = plan.index, target.staged.changes
-    for value_key, exact in plan.removed.items():
-        key, value = index.entry(value_key, id_key, exact)
-        index.remove(key, value)
-        changes[key] = None
-    made, multikey_paths = plan.made
-    for value_key, exact in made.items():
-        key, value = index.entry(value_key, id_key, exact)
-        index.add(key, value)
-        changes[key] = value
-    known = index.definition.multikey_paths
-    if True in multikey_paths and any(new and not old for new, old in zip(multikey_paths, known, strict=True)):
-        both = tuple([new or old for new, old in zip(multikey_paths, known, strict=True)])
-        index.definition = index.definition._replace(multikey_paths=both)
-        collection.is_described_anew = True
 
 
 def _shown_key(index: CollectionIndex, value_key: bytes, exact: bytes) -> str:

@@ -22,6 +22,7 @@ from raftdoc.errors import StateCorrupt
 from raftdoc.query.index_definition import IndexDefinition, parse_index_definition
 from raftdoc.query.index_keys import IndexKeyMaker
 from raftdoc.statemachine.staging import DIGEST_BYTES, DIGEST_MASK, digest_of
+from raftdoc.storage.engine import Changes
 from raftdoc.storage.keyspace import GroupKeys
 
 INDEX_TOTALS: Final = Struct(f">IQ{DIGEST_BYTES}s")
@@ -91,15 +92,34 @@ class CollectionIndex:
             return self.prefix + value_key, _LENGTH.pack(len(id_key)) + id_key + exact
         return self.prefix + value_key + id_key, _LENGTH.pack(len(value_key)) + exact
 
-    def add(self, key: bytes, value: bytes) -> None:
-        """Count an entry in."""
-        self.entry_count += 1
-        self.digest = (self.digest + digest_of(key, value)) & DIGEST_MASK
+    def add_entries(self, changes: Changes, id_key: bytes, entries: dict[bytes, bytes]) -> None:
+        """Store entries (value key to `exact`) of a document, and count them in."""
+        digest = self.digest
+        for value_key, exact in entries.items():
+            key, value = self.entry(value_key, id_key, exact)
+            digest += digest_of(key, value)
+            changes[key] = value
+        self.digest = digest & DIGEST_MASK
+        self.entry_count += len(entries)
 
-    def remove(self, key: bytes, value: bytes) -> None:
-        """Count an entry out."""
-        self.entry_count -= 1
-        self.digest = (self.digest - digest_of(key, value)) & DIGEST_MASK
+    def remove_entries(self, changes: Changes, id_key: bytes, entries: dict[bytes, bytes]) -> None:
+        """Remove entries of a document, and count them out."""
+        digest = self.digest
+        for value_key, exact in entries.items():
+            key, value = self.entry(value_key, id_key, exact)
+            digest -= digest_of(key, value)
+            changes[key] = None
+        self.digest = digest & DIGEST_MASK
+        self.entry_count -= len(entries)
+
+    def note_arrays(self, multikey_paths: tuple[bool, ...]) -> bool:
+        """Take up on which paths a document has arrays; return whether that is news."""
+        known = self.definition.multikey_paths
+        if multikey_paths == known or not any(multikey_paths):
+            return False
+        both = tuple([new or old for new, old in zip(multikey_paths, known, strict=True)])
+        self.definition = self.definition._replace(multikey_paths=both)
+        return both != known
 
     def encode(self) -> tuple[Any, ...]:
         """Return its part of the descriptor."""
