@@ -65,7 +65,7 @@ class Bulk:
         names = {"database": database, "collection": collection}
 
         async def send(position: int, chunk: Items) -> list[Outcome] | RaftdocError:
-            key = _chunk_key(request.idempotency, position)
+            key = chunk_key(request.idempotency, position)
             command = commands.create_many(collection, chunk, atomic=False, idempotency=key)
             async with gate:
                 try:
@@ -130,7 +130,7 @@ def _chunks(items: Items) -> list[Items]:
     return cuts
 
 
-def _chunk_key(idempotency: Idempotency | None, position: int) -> Idempotency | None:
+def chunk_key(idempotency: Idempotency | None, position: int) -> Idempotency | None:
     """Return the key of one chunk: derived, so that a retry of the whole repeats no part of it.
 
     The first has the caller's own key: what became of it can be looked up, and its use for something else is seen.

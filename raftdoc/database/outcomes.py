@@ -6,6 +6,7 @@ from typing import Any, Final, Literal
 
 from raftdoc.errors import CATALOGUE, Conflict, DuplicateKey, NotFound, NotIndexable, RaftdocError, StateCorrupt
 from raftdoc.statemachine.outcome import Outcome
+from raftdoc.statemachine.update_steps import error_of_reason
 
 What = Literal["database", "collection", "document", "index", "node", "operation", "request", "group"]
 WHAT: Final[tuple[What, ...]] = ("database", "collection", "document", "index", "node", "operation", "request", "group")
@@ -30,6 +31,8 @@ def error_of(code: str, names: dict[str, str], data: Any = None) -> RaftdocError
     """Return the error of a code that apply decided; `data` is that of the outcome."""
     if isinstance(data, dict) and "index" in data:
         return _refusal_of_index(code, data)
+    if isinstance(data, dict) and "detail" in data:
+        return error_of_reason(code, data)
     for what in WHAT:
         if code == f"{what}_not_found":
             return NotFound(what, names.get(what, ""))

@@ -21,7 +21,8 @@ class Reads:
         self._node = node
         self._directory = directory
         self._router = router
-        self._now_ns = node.clock.now_ns
+        self._now_ns = self.now_ns = node.clock.now_ns
+        self.wall_ms = node.clock.wall_ms
 
     def get(
         self, request: Request, database: str, collection: str, id: DocumentId

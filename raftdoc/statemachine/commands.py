@@ -119,13 +119,13 @@ def put(
     """
     if if_match is None and not if_none_match:
         return _encode(Op.PUT, idempotency, collection, id_key(id), document)
-    expected = 0 if if_match is None else NEVER if if_none_match else _expected(if_match)
+    expected = 0 if if_match is None else NEVER if if_none_match else expected_revision(if_match)
     return _encode(Op.PUT_IF, idempotency, collection, id_key(id), document, expected)
 
 
-def _expected(if_match: int) -> int:
-    """Return the expected revision that If-Match means; a number that is no revision matches nothing."""
-    return if_match if 0 < if_match < 1 << 64 else NEVER
+def expected_revision(if_match: int | None) -> int | None:
+    """Return the expected revision that If-Match means, None for none; a number that is no revision matches nothing."""
+    return if_match if if_match is None or 0 < if_match < 1 << 64 else NEVER
 
 
 def create(
@@ -168,8 +168,7 @@ def delete(
     idempotency: Idempotency | None = None,
 ) -> bytes:
     """Delete a document. Outcome: ok; document_not_found; collection_not_found; precondition_failed."""
-    expected = None if if_match is None else _expected(if_match)
-    return _encode(Op.DELETE, idempotency, collection, id_key(id), expected)
+    return _encode(Op.DELETE, idempotency, collection, id_key(id), expected_revision(if_match))
 
 
 def modify(
@@ -183,8 +182,8 @@ def modify(
 ) -> bytes:
     """Change one document in place; `bytes_max` bounds what it may become. Steps and changes: see `update_steps`.
 
-    Outcome: ok with revision and created, data = {"modified", "document": bytes or None}; collection_not_found;
-    document_not_found; precondition_failed; duplicate_key; or what refuses it, with its reason as data.
+    Outcome: ok with revision and created, data = {"modified", "document": bytes or None, "id": JSON, of a new one};
+    collection_not_found; document_not_found; precondition_failed; duplicate_key; or what refuses it, with its reason.
     """
     return _encode(Op.MODIFY, idempotency, collection, tuple(changes), step, int(answer), bytes_max)
 

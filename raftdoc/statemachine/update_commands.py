@@ -32,6 +32,9 @@ from raftdoc.statemachine.update_steps import (
 ANSWERED_BYTES_MAX: Final = 60 * 1024
 """Of a document in an answer that is remembered under an idempotency key."""
 
+REASONS_BYTES_MAX: Final = 24 * 1024
+"""Of all reasons in one answer."""
+
 NOT_FOUND: Final = StepResult("document_not_found")
 STALE: Final = StepResult("precondition_failed")
 
@@ -195,7 +198,19 @@ def modify(target: DatabaseSlice, command: Command) -> Outcome:
     if result.code != OK:
         return Outcome(result.code, data=result.reason, time_ms=time_ms)
     data = {"modified": bool(result.flags & Flag.MODIFIED), "document": shown}
-    return Outcome(OK, result.revision, bool(result.flags & Flag.CREATED), data=data, time_ms=time_ms)
+    is_created = bool(result.flags & Flag.CREATED)
+    if is_created:
+        data["id"] = _created_id(target, fields)
+    return Outcome(OK, result.revision, is_created, data=data, time_ms=time_ms)
+
+
+def _created_id(target: DatabaseSlice, fields: Modify) -> bytes:
+    """Return the id of the document that was made, as JSON."""
+    collection = target.collection(fields.collection)
+    assert collection is not None, fields.collection
+    stored = target.staged.get(collection.prefix + fields.step[1])
+    assert stored is not None, fields.step[1]
+    return orjson.dumps(orjson.loads(_body(stored))["_id"])
 
 
 def write_many(target: DatabaseSlice, command: Command) -> Outcome:
@@ -228,7 +243,25 @@ def _do_steps(run: Run, steps: Sequence[Step], *, stops: bool) -> list[StepResul
 
 def _many(results: list[StepResult], resume: bytes | None, time_ms: int) -> Outcome:
     revision = max((result.revision for result in results if result.flags), default=0)
-    return Outcome(OK, revision, data={"results": encode_results(results), "resume": resume}, time_ms=time_ms)
+    data = {"results": encode_results(_with_bounded_reasons(results)), "resume": resume}
+    return Outcome(OK, revision, data=data, time_ms=time_ms)
+
+
+def _with_bounded_reasons(results: list[StepResult]) -> list[StepResult]:
+    """Return the results, with as many whole reasons as can be remembered."""
+    room, bounded = REASONS_BYTES_MAX, []
+    for result in results:
+        if result.reason is not None:
+            room -= len(orjson.dumps(result.reason))
+        bounded.append(result if room >= 0 else _with_short_reason(result))
+    return bounded
+
+
+def _with_short_reason(result: StepResult) -> StepResult:
+    if result.reason is None:
+        return result
+    numbers = {name: value for name, value in result.reason.items() if name in ("mongo_code", "limit", "index")}
+    return result._replace(reason={"detail": "refused, as others before", **numbers})
 
 
 def _revision(stored: bytes | None) -> int:

@@ -1,0 +1,398 @@
+"""Updates and deletions by filter, patches, and bulks of them: commands that change documents in place.
+
+One document by its id is one command: operators, and the rest of the filter, run at apply. All else is looked for here
+and sent as chunks of (id, revision): apply checks the revision, and what has changed meanwhile is looked at again. Each
+document of a chunk stands for itself, unless the whole is atomic and then one command.
+
+Under an idempotency key each chunk has a key derived from it. What a retry finds may be other documents, so it is
+the recorded outcomes that say how far the first attempt came: where to go on, and which documents were missed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
+
+import msgpack
+import orjson
+
+from raftdoc.database.bulk import chunk_key
+from raftdoc.database.outcomes import error_of
+from raftdoc.database.reads import Reads
+from raftdoc.database.requests import Request
+from raftdoc.database.update_plan import Found, Plan, Wanted
+from raftdoc.database.update_search import Bounds, Search
+from raftdoc.database.writes import Writes
+from raftdoc.document import DocumentId, JsonValue, decode_key, id_key
+from raftdoc.errors import DuplicateKey, NotFound, PreconditionFailed, RaftdocError, TooLarge
+from raftdoc.limits import ATOMIC_BATCH_BYTES_MAX
+from raftdoc.statemachine import commands, update_steps
+from raftdoc.statemachine.outcome import Outcome
+from raftdoc.statemachine.update_steps import (
+    ATOMIC_STEPS_MAX,
+    STEPS_MAX,
+    ChangeKind,
+    Flag,
+    Mode,
+    Step,
+    StepResult,
+    decode_results,
+)
+
+CHUNK_BYTES: Final = 256 * 1024
+CHUNK_KEY_BYTES: Final = 16 * 1024
+CHUNK: Final = Bounds(STEPS_MAX, CHUNK_BYTES, CHUNK_KEY_BYTES)
+"""An entry that holds one is applied in one go, and its answer names the keys."""
+ATOMIC: Final = Bounds(ATOMIC_STEPS_MAX, ATOMIC_BATCH_BYTES_MAX, ATOMIC_BATCH_BYTES_MAX)
+ERRORS_SHOWN_MAX: Final = 16
+MISSED: Final = frozenset({"precondition_failed", "document_not_found"})
+
+
+class RefusedUpdate(NamedTuple):
+    """A document of many that did not take the update."""
+
+    id: DocumentId
+    error: RaftdocError
+
+
+@dataclass(slots=True)
+class Changed:
+    """What became of an update or a deletion."""
+
+    matched: int = 0
+    modified: int = 0
+    """Of a deletion: deleted."""
+    upserted_id: DocumentId | None = None
+    document: bytes | None = None
+    """What a find-and-modify shows."""
+    revision: int = 0
+    refused: int = 0
+    errors: list[RefusedUpdate] = field(default_factory=list)
+    """The first of them."""
+    replayed: bool = True
+    time_ms: int = 0
+
+    def note(self, outcome: Outcome) -> None:
+        """Take in what is the same for all of one outcome: one that is no replay makes the whole none."""
+        self.replayed = self.replayed and outcome.replayed
+        self.time_ms = max(self.time_ms, outcome.time_ms)
+        self.revision = max(self.revision, outcome.revision)
+
+
+class _Resume(NamedTuple):
+    """What a chunk has recorded for a retry."""
+
+    after: bytes | None
+    """The id key to go on behind."""
+    is_done: bool
+    """Nothing is left behind it."""
+    keys: list[bytes]
+    """Of the steps, in their order."""
+    upserted: bytes | None = None
+    """JSON of the id that the one step makes."""
+
+    def encode(self) -> bytes:
+        encoded: bytes = msgpack.packb(tuple(self))
+        return encoded
+
+
+class Updates:
+    def __init__(self, writes: Writes, reads: Reads) -> None:
+        self._writes = writes
+        self._reads = reads
+
+    def patch(
+        self,
+        request: Request,
+        database: str,
+        collection: str,
+        id: DocumentId,
+        *,
+        kind: ChangeKind,
+        body: JsonValue,
+        if_match: int | None,
+        bytes_max: int,
+    ) -> Awaitable[Outcome]:
+        """Do a patch to one document, inside the log. `body` is checked; an update is portable."""
+        step = update_steps.update(id_key(id), expected=commands.expected_revision(if_match))
+        change = update_steps.change(kind, body)
+        command = commands.modify(collection, step, [change], bytes_max=bytes_max, idempotency=request.idempotency)
+        return self._writes.write(request, database, command, collection=collection, document=id)
+
+    async def change(self, request: Request, database: str, collection: str, wanted: Wanted) -> Changed:
+        """Update or delete the documents that a filter means, or the first of them.
+
+        Raises:
+            InvalidQuery: what is wanted cannot be understood.
+            UpdateRefused: a document does not take it, and nothing was done.
+            NotFound: the database, or the collection where nothing is to be made in it.
+            TooLarge: it is to be atomic, and more than one command can do.
+        """
+        plan = Plan(wanted, self._reads.wall_ms())
+        task = _Task(self._writes, self._reads, request, database, collection, plan)
+        if not wanted.multi:
+            return await task.change_one()
+        return await (task.change_atomically() if wanted.atomic else task.change_chunks())
+
+
+class _Task:
+    """One update under way."""
+
+    def __init__(
+        self, writes: Writes, reads: Reads, request: Request, database: str, collection: str, plan: Plan
+    ) -> None:
+        self._writes = writes
+        self._request = request
+        self._database = database
+        self._collection = collection
+        self._plan = plan
+        self._search = Search(reads, request, database, collection, plan)
+        self._number = 0
+        """Of the next command: its idempotency key is derived with it."""
+        self._changed = Changed()
+
+    # One document ---------------------------------------------------------------------------------
+
+    async def change_one(self) -> Changed:
+        step = self._plan.by_id_step()
+        if step is not None:
+            return await self._modify(step)
+        while True:
+            found = await self._first()
+            try:
+                if found is not None:
+                    return await self._modify(self._plan.step(found))
+                if self._plan.wanted.upsert:
+                    step, _ = self._plan.upsert_step()
+                    return await self._modify(step)
+                return await self._record_nothing()
+            except PreconditionFailed:
+                # Another write came between: look again. What the caller demands is checked by the search.
+                continue
+            except DuplicateKey as error:
+                if error.index is not None or found is not None:
+                    raise
+
+    async def _first(self) -> Found | None:
+        try:
+            return await self._search.first()
+        except NotFound:
+            if not self._plan.wanted.upsert:
+                raise
+            return None
+
+    async def _modify(self, step: Step) -> Changed:
+        wanted = self._plan.wanted
+        command = commands.modify(
+            self._collection,
+            step,
+            self._plan.changes(),
+            answer=wanted.answer,
+            bytes_max=wanted.bytes_max,
+            idempotency=self._next_key(),
+        )
+        changed = self._changed
+        try:
+            outcome = await self._write(command)
+        except NotFound as error:
+            if error.what != "document":
+                raise
+            changed.replayed = error.replayed
+            return changed
+        changed.note(outcome)
+        data = outcome.data
+        if "results" in data:
+            # A first attempt found nothing, and said so.
+            return changed
+        changed.document = data["document"]
+        changed.modified = int(data["modified"])
+        if outcome.created:
+            changed.upserted_id = orjson.loads(data["id"])
+        else:
+            changed.matched = 1
+        return changed
+
+    async def _record_nothing(self) -> Changed:
+        """Say that there is no such document: under a key that has to be remembered, as any other outcome."""
+        key = self._next_key()
+        if key is None:
+            self._changed.replayed = False
+            return self._changed
+        command = commands.write_many(self._collection, [], mode=Mode.UNORDERED, idempotency=key)
+        outcome = await self._write(command)
+        changed = self._changed
+        changed.note(outcome)
+        if "results" not in outcome.data:
+            # A first attempt found one.
+            changed.document = outcome.data["document"]
+            changed.modified, changed.matched = int(outcome.data["modified"]), int(not outcome.created)
+            changed.upserted_id = orjson.loads(outcome.data["id"]) if outcome.created else None
+        return changed
+
+    # Many documents -------------------------------------------------------------------------------
+
+    async def change_chunks(self) -> Changed:
+        changed = self._changed
+        resume = _Resume(None, False, [])
+        missed: list[bytes] = []
+        try:
+            while missed or not resume.is_done:
+                resume, missed = await self._change_chunk(resume, missed)
+            if self._plan.wanted.upsert and not changed.matched and not changed.upserted_id and not changed.refused:
+                await self._upsert()
+        except RaftdocError as error:
+            if changed.modified:
+                error.outcome = "unknown"
+                error.detail += f"; {changed.modified} documents were changed before; the same idempotency key goes on"
+            raise
+        if changed.refused and not changed.modified:
+            raise changed.errors[0].error
+        return changed
+
+    async def _change_chunk(self, before: _Resume, missed: list[bytes]) -> tuple[_Resume, list[bytes]]:
+        """Do one chunk; return how far the whole is, and which documents have to be looked at again."""
+        if missed:
+            found, after, is_done = await self._search.again(missed), before.after, before.is_done
+        else:
+            found, after = await self._batch(before.after)
+            is_done = after is None
+        steps, kept = self._steps(found)
+        key = self._next_key()
+        resume = _Resume(after, is_done, [each.key for each in kept])
+        if not steps and key is None:
+            return resume, []
+        command = commands.write_many(
+            self._collection,
+            steps,
+            self._plan.changes(),
+            mode=Mode.UNORDERED,
+            resume=resume.encode(),
+            bytes_max=self._plan.wanted.bytes_max,
+            idempotency=key,
+        )
+        outcome = await self._write(command)
+        resume = _Resume(*msgpack.unpackb(outcome.data["resume"]))
+        return resume, self._take_in(outcome, resume)
+
+    async def _batch(self, after: bytes | None) -> tuple[list[Found], bytes | None]:
+        try:
+            return await self._search.next_batch(after, CHUNK)
+        except NotFound:
+            if not self._plan.wanted.upsert:
+                raise
+            return [], None
+
+    def _steps(self, found: list[Found]) -> tuple[list[Step], list[Found]]:
+        """Return the steps of a chunk, and the documents they are of: without those that were refused here."""
+        steps, kept = [], []
+        for each in found:
+            try:
+                steps.append(self._plan.step(each))
+            except RaftdocError as error:
+                self._refuse(each.document["_id"], error)
+            else:
+                kept.append(each)
+        return steps, kept
+
+    def _take_in(self, outcome: Outcome, resume: _Resume) -> list[bytes]:
+        """Count the results of a chunk; return the keys of what was missed."""
+        changed = self._changed
+        changed.note(outcome)
+        missed = []
+        for key, result in zip(resume.keys, decode_results(outcome.data["results"]), strict=True):
+            if result.code in MISSED:
+                missed.append(key)
+            elif result.code != "ok":
+                self._refuse(decode_key(key)[0], self._error_of(result))
+            elif result.flags & Flag.CREATED:
+                changed.upserted_id = None if resume.upserted is None else orjson.loads(resume.upserted)
+            else:
+                changed.matched += 1
+                changed.modified += bool(result.flags & Flag.MODIFIED)
+        return missed
+
+    def _refuse(self, id: Any, error: RaftdocError) -> None:
+        changed = self._changed
+        changed.matched += 1
+        changed.refused += 1
+        if len(changed.errors) < ERRORS_SHOWN_MAX:
+            changed.errors.append(RefusedUpdate(id, error))
+
+    def _error_of(self, result: StepResult) -> RaftdocError:
+        return error_of(result.code, {"collection": self._collection}, result.reason)
+
+    async def _upsert(self) -> None:
+        """Make the new document; where one of its id has come meanwhile, it is another's: nothing was matched."""
+        step, id_ = self._plan.upsert_step()
+        resume = _Resume(None, True, [id_key(id_)], orjson.dumps(id_))
+        command = commands.write_many(
+            self._collection,
+            [step],
+            self._plan.changes(),
+            mode=Mode.UNORDERED,
+            resume=resume.encode(),
+            bytes_max=self._plan.wanted.bytes_max,
+            idempotency=self._next_key(),
+        )
+        outcome = await self._write(command)
+        resume = _Resume(*msgpack.unpackb(outcome.data["resume"]))
+        if self._take_in(outcome, resume):
+            raise error_of("duplicate_key", {"collection": self._collection, "document": str(id_)})
+
+    async def change_atomically(self) -> Changed:
+        """Change all that the filter means with one command, or nothing."""
+        while True:
+            found, after = await self._all()
+            if after is not None:
+                raise TooLarge("what one atomic update can change", limit=ATOMIC_STEPS_MAX, unit="documents, or 8 MiB")
+            steps = [self._plan.step(each) for each in found]
+            upserted = None
+            if not steps and self._plan.wanted.upsert:
+                step, id_ = self._plan.upsert_step()
+                steps, upserted = [step], orjson.dumps(id_)
+            command = commands.write_many(
+                self._collection,
+                steps,
+                self._plan.changes(),
+                mode=Mode.ATOMIC,
+                resume=_Resume(None, True, [], upserted).encode(),
+                bytes_max=self._plan.wanted.bytes_max,
+                idempotency=self._next_key(),
+            )
+            try:
+                outcome = await self._write(command)
+            except PreconditionFailed:
+                continue
+            return self._count(outcome)
+
+    async def _all(self) -> tuple[list[Found], bytes | None]:
+        try:
+            return await self._search.next_batch(None, ATOMIC)
+        except NotFound:
+            if not self._plan.wanted.upsert:
+                raise
+            return [], None
+
+    def _count(self, outcome: Outcome) -> Changed:
+        changed = self._changed
+        changed.note(outcome)
+        resume = _Resume(*msgpack.unpackb(outcome.data["resume"]))
+        for result in decode_results(outcome.data["results"]):
+            if result.flags & Flag.CREATED:
+                assert resume.upserted is not None
+                changed.upserted_id = orjson.loads(resume.upserted)
+            else:
+                changed.matched += 1
+                changed.modified += bool(result.flags & Flag.MODIFIED)
+        return changed
+
+    # Both -----------------------------------------------------------------------------------------
+
+    def _next_key(self) -> Any:
+        key = chunk_key(self._request.idempotency, self._number)
+        self._number += 1
+        return key
+
+    def _write(self, command: bytes) -> Awaitable[Outcome]:
+        return self._writes.write(self._request, self._database, command, collection=self._collection)
