@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -30,6 +30,9 @@ T = TypeVar("T")
 
 RELOCATE_BYTES = MIB
 """Of live entries of lagging groups that are written again at the head, per flush."""
+
+OVER_BUDGET_SHARE = 4
+"""So many times more often the state is flushed while the log is over its budget, because that is what shortens it."""
 
 
 class Maintenance:
@@ -54,11 +57,19 @@ class Maintenance:
         self._flushed_bytes = 0
 
     def tick(self) -> None:
-        """Begin a flush when enough was applied since the last one."""
+        """Begin a flush when enough was applied since the last one, or a release when there is something to let go of.
+
+        What a flush lets go of can be released once the records that say so are durable: some ticks later.
+        """
+        if self._running is not None:
+            return
         applied_bytes = sum(replica.applied_bytes for replica in self._node.replicas.values())
-        if self._running is None and abs(applied_bytes - self._flushed_bytes) >= self._flush_bytes:
+        flush_bytes = self._flush_bytes // OVER_BUDGET_SHARE if self._log.is_over_budget() else self._flush_bytes
+        if abs(applied_bytes - self._flushed_bytes) >= flush_bytes:
             self._flushed_bytes = applied_bytes
-            self._running = asyncio.ensure_future(self._flush())
+            self._running = asyncio.ensure_future(self._guard(self._flush()))
+        elif self._log.has_releasable():
+            self._running = asyncio.ensure_future(self._guard(self._release()))
 
     def flush(self) -> asyncio.Future[None]:
         """Make durable what the engine was given so far. Fails with DiskFull or DiskFailed."""
@@ -73,11 +84,17 @@ class Maintenance:
 
     async def _flush(self) -> None:
         applied = {group: replica.machine.applied_index for group, replica in self._node.replicas.items()}
+        await self._flush_engine()
+        self._truncate_all(applied)
+        self._node.relocate(RELOCATE_BYTES)
+        await self._release()
+
+    async def _release(self) -> None:
+        await self._in_thread(self._log.release)
+
+    async def _guard(self, work: Coroutine[None, None, None]) -> None:
         try:
-            await self._flush_engine()
-            self._truncate_all(applied)
-            self._node.relocate(RELOCATE_BYTES)
-            await self._in_thread(self._log.release)
+            await work
         except DiskFull as error:
             # Nothing is lost and nothing is let go of: the log keeps what the state could not take.
             log.warning("the state could not be flushed detail=%s", error)

@@ -27,6 +27,8 @@ LOAD_INTERVAL_NS = 250 * NS_PER_MS
 LOAD_BYTES_MIN = 32 * 1024
 """Applied in one interval, it makes a node one with writes to do."""
 LOAD_HOLD_NS = 2 * NS_PER_S
+BURST_NS = 50 * NS_PER_MS
+"""What was not sent in so long a time may be made up for: a tick is half of it."""
 
 
 class StreamState(IntEnum):
@@ -95,4 +97,4 @@ class Pace:
     def sent(self, byte_count: int, now_ns: int) -> None:
         """Note bytes of keys and values that leave."""
         rate = self._bytes_per_s if self.is_loaded else self._idle_bytes_per_s
-        self._free_ns = max(self._free_ns, now_ns) + byte_count * NS_PER_S // rate
+        self._free_ns = max(self._free_ns, now_ns - BURST_NS) + byte_count * NS_PER_S // rate

@@ -178,17 +178,19 @@ class SharedLog:
         Raises:
             OSError: not for lack of space, which `disk_state` tells.
         """
-        # Safety: read before the groups. What is appended from here on stands in this segment or a later one.
-        stop = self._durable[0]
-        for log in [*self._groups.values(), *self._departing]:
-            if log.needs_segments:
-                stop = min(stop, log.pinned_segment)
         released = []
-        for sequence in range(self._first_segment, stop):
+        for sequence in range(self._first_segment, self._releasable_stop()):
             released.append(self._files.path(segment_name(sequence)))
             self._release_segment(sequence)
         self._space.prepare()
         return released
+
+    def has_releasable(self) -> bool:
+        """Return whether `release` would let go of a segment."""
+        return self._releasable_stop() > self._first_segment
+
+    def is_over_budget(self) -> bool:
+        return self.bytes_total > self._log_bytes_max
 
     def disk_state(self) -> DiskState:
         """Return how full the disk is."""
@@ -243,6 +245,15 @@ class SharedLog:
             log.unsettled_count += 1
             pending.moved.append((log, log.oldest_segment(pending.segment)))
         self._tail.expect_entries(len(record.entries))
+
+    def _releasable_stop(self) -> int:
+        """Return the first segment that somebody needs."""
+        # Safety: read before the groups. What is appended from here on stands in this segment or a later one.
+        stop = self._durable[0]
+        for log in [*self._groups.values(), *self._departing]:
+            if log.needs_segments:
+                stop = min(stop, log.pinned_segment)
+        return stop
 
     def _release_segment(self, sequence: int) -> None:
         self._frames.forget(sequence)
