@@ -56,6 +56,9 @@ class DurableLog(Protocol):
     @property
     def last_term(self) -> Term: ...
 
+    @property
+    def compacted_index(self) -> Index: ...
+
     def holds(self, index: Index, term: Term) -> bool:
         """Return whether an entry of that term is at index, or was there and is compacted."""
         ...
@@ -212,8 +215,8 @@ class Invariants:
             self._check_leader(node, core, seen)
         seen.term, seen.vote, seen.role = core.term, core.vote, core.role
         seen.commit_index, seen.applied_index = core.commit_index, core.applied_index
-        if not core.is_installing:
-            seen.compacted_index = core.log.compacted_index
+        # What the core has let go of comes back with a crash, as long as the disk does not know of it.
+        seen.compacted_index = member.disk.compacted_index
         durable = member.disk.hard_state
         seen.durable_term, seen.durable_vote = durable.term, durable.vote
 
