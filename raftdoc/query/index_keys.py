@@ -182,7 +182,7 @@ class _Expansion:
         if self._step_count > STEPS_MAX:
             raise _too_many(self._name)
         for field in range(len(values)):
-            values[field], depths[field] = self._descend(values[field], self._paths[field], depths[field])
+            values[field], depths[field] = self._descend(values[field], field, depths[field])
         arrays = [
             field
             for field, value in enumerate(values)
@@ -200,8 +200,9 @@ class _Expansion:
             )
         self._elements(values, depths, arrays)
 
-    def _descend(self, value: Any, path: _Path, depth: int) -> tuple[Any, int]:
+    def _descend(self, value: Any, field: int, depth: int) -> tuple[Any, int]:
         """Follow a path through objects, and through arrays where a number is a position and nothing else."""
+        path = self._paths[field]
         while depth < len(path):
             name = path[depth]
             if type(value) is dict:
@@ -210,6 +211,7 @@ class _Expansion:
                 position = _position(name)
                 if position is None or _has_name(value, name):
                     return value, depth
+                self.multikey[field] = True
                 value = value[position] if position < len(value) else MISSING
             else:
                 return MISSING, len(path) + 1

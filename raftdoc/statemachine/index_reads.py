@@ -2,7 +2,7 @@
 
     view = IndexView(index)
     for entry in view.scan(snapshot, start, stop):        # bounds are value keys; see `query.index_keys`
-        entry.id_key, entry.values
+        entry.id_key, decode_values(entry.value_key, entry.exact)
 
 Bounds are bytes in the order of the value keys: a whole value key, or the keys of its first fields. A range that
 includes a bound `key` at its end stops at `after(key)`: value keys that begin with key, and only these, lie between.
@@ -12,19 +12,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
-from raftdoc.document.path import MISSING
 from raftdoc.query.index_definition import IndexDefinition
-from raftdoc.query.index_keys import decode_values
+from raftdoc.query.reader import IndexEntry
 from raftdoc.statemachine.collection import Collection
 from raftdoc.statemachine.index_commands import expired_range
 from raftdoc.statemachine.index_records import CollectionIndex, parse_entry
 from raftdoc.storage.engine import Engine, EngineSnapshot
 from raftdoc.storage.keyspace import prefix_stop
 
-COUNT_EXACT_MAX: Final = 1000
-"""An estimate counts so many entries, and then goes by bytes."""
+COUNT_EXACT_MAX: Final = 256
+"""An estimate counts so many entries, and then goes by bytes on disk."""
+SHARE_UNKNOWN: Final = 3
+"""Where nothing of the index is on disk yet, a range with more is taken for a third of it."""
 
 
 class IndexRef(NamedTuple):
@@ -40,22 +41,6 @@ class Build(NamedTuple):
 
     ref: IndexRef
     built_to: bytes
-
-
-class ScannedEntry(NamedTuple):
-    """One entry of a range. `values` are the fields' values; MISSING where the document has none."""
-
-    value_key: bytes
-    id_key: bytes
-    exact: bytes
-
-    @property
-    def values(self) -> list[Any]:
-        return decode_values(self.value_key, self.exact)
-
-    @property
-    def has_all_fields(self) -> bool:
-        return not self.exact or MISSING not in self.values
 
 
 class IndexView:
@@ -80,7 +65,7 @@ class IndexView:
         *,
         after: tuple[bytes, bytes] | None = None,
         reverse: bool = False,
-    ) -> Iterator[ScannedEntry]:
+    ) -> Iterator[IndexEntry]:
         """Yield the entries with start <= value key < stop, by value key and then id; stop None: to the end.
 
         `after` is (value key, id key) of the last entry that is not wanted, in the direction of the scan.
@@ -91,7 +76,7 @@ class IndexView:
             place = index.entry(*after, b"")[0]
             first, end = (first, min(place, end)) if reverse else (max(place + b"\x00", first), end)
         for key, value in reader.scan(first, end, reverse=reverse):
-            yield ScannedEntry(*parse_entry(index, key, value))
+            yield parse_entry(index, key, value)
 
     def estimate(self, engine: Engine, start: bytes = b"", stop: bytes | None = None) -> int:
         """Return about how many entries have start <= value key < stop: exactly up to COUNT_EXACT_MAX."""
@@ -103,7 +88,7 @@ class IndexView:
             return count
         prefix = self._index.prefix
         part, whole = engine.approximate_bytes(first, end), engine.approximate_bytes(prefix, prefix_stop(prefix))
-        by_bytes = self.entry_count * part // whole if whole else 0
+        by_bytes = self.entry_count * part // whole if whole else self.entry_count // SHARE_UNKNOWN
         return max(count, min(by_bytes, self.entry_count))
 
     def _range(self, start: bytes, stop: bytes | None) -> tuple[bytes, bytes]:

@@ -21,6 +21,7 @@ import orjson
 from raftdoc.errors import StateCorrupt
 from raftdoc.query.index_definition import IndexDefinition, parse_index_definition
 from raftdoc.query.index_keys import IndexKeyMaker
+from raftdoc.query.reader import IndexEntry
 from raftdoc.statemachine.staging import DIGEST_BYTES, DIGEST_MASK, digest_of
 from raftdoc.storage.engine import Changes
 from raftdoc.storage.keyspace import GroupKeys
@@ -143,14 +144,6 @@ class CollectionIndex:
 
     def info(self) -> IndexInfo:
         return IndexInfo(self.definition, self.created_ms, self.entry_count, self.documents_done, self.failure)
-
-
-class IndexEntry(NamedTuple):
-    """One entry, taken apart."""
-
-    value_key: bytes
-    id_key: bytes
-    exact: bytes
 
 
 def parse_entry(index: CollectionIndex, key: bytes, value: bytes) -> IndexEntry:

@@ -68,7 +68,8 @@ def test_entries_of_a_document(fields, document, expected) -> None:
         ({"a": 1, "b": 1}, {"a": [1], "b": 2}, (True, False)),
         ({"a": 1, "b": 1}, {"a": [], "b": 2}, (True, False)),
         ({"a.b": 1, "a.c": 1}, {"a": [{"b": 1}]}, (True, True)),
-        ({"a.0": 1, "b": 1}, {"a": [1]}, (False, False)),
+        ({"a.0": 1, "b": 1}, {"a": [1]}, (True, False)),
+        ({"a.0": 1}, {"a": []}, (True,)),
     ],
 )
 def test_array_on_the_path_of_a_field_is_noted(fields, document, expected) -> None:

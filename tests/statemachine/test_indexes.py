@@ -13,6 +13,7 @@ from raftdoc.document import compare, encode_key, id_key
 from raftdoc.errors import NotFound
 from raftdoc.limits import INDEX_KEY_BYTES_MAX, INDEXES_MAX
 from raftdoc.query.index_definition import parse_index_definition
+from raftdoc.query.index_keys import decode_values
 from raftdoc.statemachine import commands
 from raftdoc.statemachine.database_machine import DatabaseMachine
 from raftdoc.statemachine.digest import differing, recompute_digest
@@ -341,7 +342,9 @@ def test_range_of_an_index_is_what_a_sorted_scan_gives(unique, reverse, numbers,
     runner.run(*(put(f"d{position:02}", {"a": number}) for position, number in enumerate(numbers)))
     view = runner.machine.index_view("c", "i")
     key = encode_key(edge)
-    found = [entry.values[0] for entry in view.scan(runner.engine, key, None, reverse=reverse)]
+    found = [
+        decode_values(entry.value_key, entry.exact)[0] for entry in view.scan(runner.engine, key, None, reverse=reverse)
+    ]
     expected = sorted((n for n in numbers if compare(n, edge) >= 0), key=encode_key, reverse=reverse)
     assert found == expected
     assert view.estimate(runner.engine, key) == len(expected)
