@@ -10,7 +10,7 @@ from __future__ import annotations
 from random import Random
 from typing import Final
 
-from raftdoc.client.errors import DeadlineExceeded, InvalidAnswer, OutcomeUnknown, RaftdocError, Unreachable
+from raftdoc.client.errors import DeadlineExceeded, InvalidAnswer, OutcomeUnknown, RaftdocError, TimedOut, Unreachable
 
 BACKOFF_S_MIN: Final = 0.02
 BACKOFF_S_MAX: Final = 1.0
@@ -68,4 +68,6 @@ def final_error(error: RaftdocError, *, was_unknown: bool) -> RaftdocError:
             request_id=error.request_id,
             idempotency_key=error.idempotency_key,
         )
+    if isinstance(error, TimedOut):
+        return DeadlineExceeded(f"the deadline passed; last: {error.detail}")
     return error

@@ -29,6 +29,7 @@ class Call(NamedTuple):
     """Header lines that do not change between attempts."""
     is_safe: bool
     """Doing it twice is doing it once: a read, or a write with a key."""
+    is_write: bool
     idempotency_key: str | None
     options: CallOptions
 
@@ -107,8 +108,9 @@ def make_call(
             fields += f"Raftdoc-Max-Staleness: {options.max_staleness_ms}ms\r\n"
     if key is not None and not is_read:
         fields += f"Idempotency-Key: {_field_value(key)}\r\n"
+    key = None if is_read else key
     is_safe = is_read or key is not None
-    return Call(method, path, database, body, fields, is_safe, None if is_read else key, options)
+    return Call(method, path, database, body, fields, is_safe, not is_read, key, options)
 
 
 def _field_value(text: str) -> str:

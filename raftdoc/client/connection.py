@@ -15,7 +15,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.http_parser import RawResponseMessage
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 
-from raftdoc.client.errors import InvalidAnswer, RaftdocError
+from raftdoc.client.errors import InvalidAnswer, Lost, RaftdocError
 
 READ_BUFFER_BYTES: Final = 256 * 1024
 LINE_BYTES_MAX: Final = 16 * 1024
@@ -30,13 +30,6 @@ class Head(NamedTuple):
 
     def field(self, name: str) -> str | None:
         return self.message.headers.get(name)
-
-
-class Lost(InvalidAnswer):
-    """The connection ended before the answer was whole."""
-
-    code = "connection_lost"
-    retryable = True
 
 
 class Connection(asyncio.Protocol):

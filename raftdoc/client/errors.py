@@ -4,6 +4,7 @@
     ├── InvalidUse                      the calling code: a closed client, another event loop, a value JSON has not
     ├── Unreachable                     no node could be reached; nothing was sent
     ├── InvalidAnswer                   what answered does not speak raftdoc's API: garbage, a proxy, a redirect
+    │   └── Lost · TimedOut             the connection ended, or no answer came in the time of one attempt
     ├── WrongCluster                    the addresses belong to more than one cluster
     ├── OutcomeUnknown                  the write may or may not have happened: look up `idempotency_key`
     ├── DeadlineExceeded                the call's deadline passed; a write certainly did not happen
@@ -71,6 +72,19 @@ class Unreachable(RaftdocError):
 class InvalidAnswer(RaftdocError):
     code = "invalid_answer"
     outcome = "unknown"
+
+
+class Lost(InvalidAnswer):
+    """The connection ended before the answer was whole."""
+
+    code = "connection_lost"
+    retryable = True
+
+
+class TimedOut(Lost):
+    """No answer of a read in the time of one attempt."""
+
+    code = "timed_out"
 
 
 class WrongCluster(RaftdocError):

@@ -9,12 +9,15 @@ from typing import Final
 from raftdoc.client.answers import check_origin
 from raftdoc.client.call import Call
 from raftdoc.client.connection import Connection, Head
-from raftdoc.client.errors import DeadlineExceeded, InvalidAnswer, OutcomeUnknown, RaftdocError
+from raftdoc.client.errors import InvalidAnswer, OutcomeUnknown, RaftdocError, TimedOut
 from raftdoc.client.options import ANSWER_BYTES_MAX
 from raftdoc.client.pool import Pool
 
 GRACE_S: Final = 0.25
 """How long the client waits beyond the deadline that it sent: the node's own answer says more than ours."""
+ATTEMPT_S_MIN: Final = 1.0
+ATTEMPT_SHARE: Final = 1 / 3
+"""Of a call's time that one attempt may wait for its answer to begin: a node that hangs leaves time to ask another."""
 
 
 class Lease:
@@ -39,7 +42,7 @@ class Lease:
         """
         node, call = self._pool.node, self._call
         timeout_ms = max(1, int((deadline_s - self._sent_s) * 1000))
-        self._timer = self._loop.call_at(deadline_s + GRACE_S, self._expire)
+        self._timer = self._loop.call_at(self._patience_until_s(deadline_s), self._expire)
         head: Head | None = None
         try:
             request = call.encode(node.authority, timeout_ms)
@@ -52,6 +55,9 @@ class Lease:
             if head is None:
                 self._drop()
         node.succeeded(self._loop.time() - self._sent_s)
+        if not head.payload.is_eof():
+            self._timer.cancel()
+            self._timer = self._loop.call_at(deadline_s + GRACE_S, self._expire)
         session = call.options.session
         if session is not None and (token := head.field("Raftdoc-Index")) is not None:
             session.note(token)
@@ -101,10 +107,20 @@ class Lease:
             self._timer.cancel()
             self._timer = None
 
+    def _patience_until_s(self, deadline_s: float) -> float:
+        """Return until when the answer has to begin. What cannot be sent again may use all its time."""
+        if not self._call.is_safe:
+            return deadline_s + GRACE_S
+        share_s = max(ATTEMPT_S_MIN, self._call.options.timeout_s * ATTEMPT_SHARE)
+        return min(deadline_s + GRACE_S, self._sent_s + share_s)
+
     def _expire(self) -> None:
-        seconds, url = self._call.options.timeout_s, self._pool.node.url
-        if self._call.method in ("GET", "HEAD"):
-            error: RaftdocError = DeadlineExceeded(f"{url} did not answer within {seconds} s")
+        url, call = self._pool.node.url, self._call
+        seconds = self._loop.time() - self._sent_s
+        if call.is_write:
+            error: RaftdocError = OutcomeUnknown(
+                f"{url} did not answer within {seconds:.1f} s: what became of it is not known"
+            )
         else:
-            error = OutcomeUnknown(f"{url} did not answer within {seconds} s: what became of it is not known")
+            error = TimedOut(f"{url} did not answer within {seconds:.1f} s")
         self._connection.abort(error)

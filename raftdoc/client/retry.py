@@ -9,13 +9,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from random import Random
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from raftdoc.client.answers import problem_of
 from raftdoc.client.backoff import RetryBudget, final_error, may_repeat, wait_s
 from raftdoc.client.call import Answer, Call
 from raftdoc.client.connection import Head
-from raftdoc.client.errors import InvalidAnswer, RaftdocError, Unreachable
+from raftdoc.client.errors import InvalidAnswer, OutcomeUnknown, RaftdocError, Unreachable
 from raftdoc.client.lease import Lease
 from raftdoc.client.nodes import Balancer, NodeState
 from raftdoc.client.pool import Pool
@@ -37,6 +37,16 @@ class Cluster(Protocol):
         """Learn the topology anew soon: a node did not answer."""
 
 
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+
+class Act(Protocol[T_co]):
+    """One attempt; it adds the node that it asks to `tried`."""
+
+    async def __call__(self, call: Call, deadline_s: float, tried: list[NodeState], /) -> T_co: ...
+
+
 class Retrier:
     def __init__(self, cluster: Cluster, balancer: Balancer, budget: RetryBudget, random: Random) -> None:
         self._cluster = cluster
@@ -51,9 +61,7 @@ class Retrier:
         Raises:
             RaftdocError: see the tree of `errors`.
         """
-        deadline_s = self._loop.time() + call.options.timeout_s
-        head, lease = await self._begin(call, deadline_s)
-        return Answer(head.status, head.message.headers, await lease.read(head))
+        return await self._repeat(call, self._exchange)
 
     async def stream(self, call: Call) -> AsyncIterator[bytes]:
         """Yield the body of an answer as it arrives. Attempts are repeated until a body begins, not after.
@@ -61,29 +69,33 @@ class Retrier:
         Raises:
             InvalidAnswer: the body ended early.
         """
-        head, lease = await self._begin(call, self._loop.time() + call.options.timeout_s)
+        head, lease = await self._repeat(call, self._attempt)
         async for piece in lease.pieces(head):
             yield piece
 
-    async def _begin(self, call: Call, deadline_s: float) -> tuple[Head, Lease]:
-        """Return the head of a good answer, after as many attempts as it takes."""
+    async def _repeat(self, call: Call, act: Act[T]) -> T:
+        """Return what one attempt returns, after as many as it takes."""
+        deadline_s = self._loop.time() + call.options.timeout_s
         self._budget.on_call()
         tried: list[NodeState] = []
         attempt, was_unknown = 0, False
         while True:
             try:
-                return await self._attempt(call, deadline_s, tried)
+                return await act(call, deadline_s, tried)
             except RaftdocError as error:
                 error.idempotency_key = call.idempotency_key
-                was_unknown = was_unknown or (error.outcome == "unknown" and call.method not in ("GET", "HEAD"))
-                if not may_repeat(error, is_safe=call.is_safe):
-                    raise final_error(error, was_unknown=was_unknown) from error.__cause__
+                was_unknown = was_unknown or (call.is_write and error.outcome == "unknown")
                 delay_s = max(wait_s(attempt, error, self._random), error.retry_after_s)
-                if self._loop.time() + delay_s >= deadline_s or not self._budget.take():
+                is_late = self._loop.time() + delay_s >= deadline_s
+                if is_late or not may_repeat(error, is_safe=call.is_safe) or not self._budget.take():
                     raise final_error(error, was_unknown=was_unknown) from error.__cause__
             if delay_s:
                 await asyncio.sleep(delay_s)
             attempt += 1
+
+    async def _exchange(self, call: Call, deadline_s: float, tried: list[NodeState]) -> Answer:
+        head, lease = await self._attempt(call, deadline_s, tried)
+        return Answer(head.status, head.message.headers, await lease.read(head))
 
     async def _attempt(self, call: Call, deadline_s: float, tried: list[NodeState]) -> tuple[Head, Lease]:
         cluster = self._cluster
@@ -100,7 +112,7 @@ class Retrier:
         lease = Lease(pool, connection, call)
         try:
             head = await lease.ask(deadline_s)
-        except InvalidAnswer:
+        except (InvalidAnswer, OutcomeUnknown):
             node.failed(self._loop.time())
             cluster.suspect()
             raise
