@@ -20,9 +20,14 @@ from raftdoc.query.expressions.compile import escaped
 from raftdoc.query.expressions.scope import Value, fault
 from raftdoc.query.filter import Filter
 from raftdoc.query.stages import fields, group, plain
+from raftdoc.query.stages.bucket_auto import build_bucket_auto
+from raftdoc.query.stages.facet import NOT_IN_FACET, build_facet
+from raftdoc.query.stages.joins import build_lookup, build_union_with
 from raftdoc.query.stages.plain import Limit, Match
+from raftdoc.query.stages.redact import build_redact
 from raftdoc.query.stages.sort import SortStage, build_sort
 from raftdoc.query.stages.stage import WRONG_STAGE_FORM, Document, Items, Setting, Stage, StageBuilder
+from raftdoc.query.stages.unwind import build_unwind
 
 UNKNOWN_STAGE: Final = 40324
 TYPE_MISMATCH: Final = 14
@@ -32,7 +37,23 @@ STAGES: Final[Mapping[str, StageBuilder]] = {
     **fields.BUILDERS,
     **group.BUILDERS,
     "$sort": build_sort,
+    "$unwind": build_unwind,
+    "$redact": build_redact,
+    "$facet": build_facet,
+    "$lookup": build_lookup,
+    "$unionWith": build_union_with,
+    "$bucketAuto": build_bucket_auto,
 }
+
+_WRITING: Final = frozenset({"$out", "$merge"})
+_ELSEWHERE: Final = frozenset(
+    {
+        "$changeStream", "$changeStreamSplitLargeEvent", "$collStats", "$currentOp", "$geoNear", "$indexStats",
+        "$listCatalog", "$listClusterCatalog", "$listLocalSessions", "$listSampledQueries", "$listSearchIndexes",
+        "$listSessions", "$planCacheStats", "$querySettings", "$queryStats", "$shardedDataDistribution",
+    }
+)  # fmt: skip
+"""Stages of the dialect that raftdoc has not; where they stand decides the number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +112,18 @@ def _parse_stage(spec: Value, pointer: str, setting: Setting) -> Stage:
     below = f"{pointer}/{escaped(name)}"
     builder = STAGES.get(name)
     if builder is None:
-        raise fault(f"there is no stage {name!r}", below, UNKNOWN_STAGE)
+        raise fault(f"there is no stage {name!r}", below, _number_of_unknown(name, setting))
     return builder(value, below, setting)
+
+
+def _number_of_unknown(name: str, setting: Setting) -> int:
+    if setting.inside == "$facet" and name in _WRITING | _ELSEWHERE:
+        return NOT_IN_FACET
+    if name in _WRITING:
+        return {"$lookup": 51047, "$unionWith": 31441}.get(setting.inside, UNKNOWN_STAGE)
+    if name.startswith("$changeStream") and setting.inside:
+        return 40573
+    return 73 if name in _ELSEWHERE and setting.inside else UNKNOWN_STAGE
 
 
 def _with_limits(stages: list[Stage]) -> list[Stage]:

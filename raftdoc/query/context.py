@@ -35,6 +35,13 @@ class CollectionReader(Protocol):
 
 
 @dataclass(slots=True)
+class Budget:
+    """Shared by all contexts of one request."""
+
+    steps_left: int = STEPS_MAX
+
+
+@dataclass(slots=True)
 class Context:
     now: JsonValue = field(default_factory=lambda: EPOCH)
     """`$$NOW`, a tagged date."""
@@ -44,7 +51,7 @@ class Context:
     """What `$rand` and `$sample` are drawn from."""
     reader: CollectionReader | None = None
     """For `$lookup` and `$unionWith`; None: the request reads one collection only."""
-    steps_left: int = STEPS_MAX
+    budget: Budget = field(default_factory=Budget)
 
     def charge(self, steps: int, pointer: str) -> None:
         """Count turns of a loop inside an expression.
@@ -52,8 +59,8 @@ class Context:
         Raises:
             InvalidQuery: the request has made too many.
         """
-        self.steps_left -= steps
-        if self.steps_left < 0:
+        self.budget.steps_left -= steps
+        if self.budget.steps_left < 0:
             raise InvalidQuery(
                 "the expression loops more often than one request may",
                 pointer=pointer,
@@ -75,5 +82,5 @@ class Context:
             variables={**self.variables, **values},
             seed=self.draw(),
             reader=self.reader,
-            steps_left=self.steps_left,
+            budget=self.budget,
         )

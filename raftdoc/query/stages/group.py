@@ -9,6 +9,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 from raftdoc.document.path import MISSING, is_object
@@ -226,7 +227,7 @@ def _boundaries(spec: Value, pointer: str, setting: Setting) -> list[Value]:
         raise fault("there are at least two boundaries", pointer, 40192)
     values = [_constant(element, f"{pointer}/{place}", setting, 40191) for place, element in enumerate(spec)]
     keys = [order_key(value) for value in values]
-    for place, (low, high) in enumerate(zip(keys, keys[1:], strict=False)):
+    for place, (low, high) in enumerate(pairwise(keys)):
         if low[0] != high[0]:
             detail = f"boundaries are of one type, not {type_name(values[place])} and {type_name(values[place + 1])}"
             raise fault(detail, f"{pointer}/{place + 1}", 40193)

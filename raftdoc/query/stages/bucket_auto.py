@@ -1,0 +1,129 @@
+"""`$bucketAuto`: groups of about the same size, by the order of a value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from raftdoc.document.path import MISSING, is_object
+from raftdoc.query.accumulators.accumulator import Field
+from raftdoc.query.context import Context
+from raftdoc.query.expression import Expression
+from raftdoc.query.expressions.compile import escaped
+from raftdoc.query.expressions.scope import Value, fault
+from raftdoc.query.numbers import as_float, as_whole, is_number
+from raftdoc.query.order import order_key
+from raftdoc.query.stages.granularity import Granularity, granularity_of
+from raftdoc.query.stages.group import Folder, is_path_or_expression, output_fields
+from raftdoc.query.stages.stage import Document, Items, Meter, Setting, evaluator
+from raftdoc.query.type_names import INT32_MAX, INT32_MIN
+
+Entry = tuple[Value, Document]
+
+
+@dataclass(frozen=True, slots=True)
+class BucketAuto:
+    value: Expression
+    count: int
+    granularity: Granularity | None
+    fields: tuple[Field, ...]
+    pointer: str
+
+    def run(self, documents: Iterable[Document | None], context: Context) -> Items:
+        value_of, meter = evaluator(self.value, context), Meter(self.pointer)
+        entries: list[Entry] = []
+        for document in documents:
+            if document is None:
+                yield None
+                continue
+            value = value_of(document)
+            if self.granularity is not None:
+                _check_rounded(value, self.pointer)
+            meter.hold(document)
+            entries.append((None if value is MISSING else value, document))
+        entries.sort(key=lambda entry: order_key(entry[0]))
+        yield from self._buckets(entries, context)
+
+    def _buckets(self, entries: list[Entry], context: Context) -> Iterable[Document]:
+        if not entries:
+            return
+        # Half a document counts as one, as the dialect rounds.
+        size = max(1, int(len(entries) / self.count + 0.5))
+        low = entries[0][0] if self.granularity is None else self.granularity.down(as_float(entries[0][0]))
+        start, made = 0, 0
+        while start < len(entries):
+            made += 1
+            stop = len(entries) if made == self.count else min(start + size, len(entries))
+            stop, high = self._boundary(entries, stop)
+            folder = Folder(self.fields, self.pointer, context)
+            for _, document in entries[start:stop]:
+                folder.add(None, document)
+            for bucket in folder.results():
+                yield {**bucket, "_id": {"min": low, "max": high}}
+            start, low = stop, high
+
+    def _boundary(self, entries: list[Entry], stop: int) -> tuple[int, Value]:
+        """Return where a bucket that reaches stop at least ends, and its upper boundary."""
+        last = entries[stop - 1][0]
+        if self.granularity is None:
+            key = order_key(last)
+            while stop < len(entries) and order_key(entries[stop][0]) == key:
+                stop += 1
+            return stop, entries[min(stop, len(entries) - 1)][0]
+        high = self.granularity.up(as_float(last))
+        while stop < len(entries) and (as_float(entries[stop][0]) < high or (not high and not entries[stop][0])):
+            stop += 1
+        if not high and stop < len(entries):
+            high = self.granularity.down(as_float(entries[stop][0]))
+        return stop, high
+
+
+def _check_rounded(value: Value, pointer: str) -> None:
+    if not is_number(value):
+        raise fault("a granularity rounds numbers only", pointer, 40258)
+    if as_float(value) < 0:
+        raise fault("a granularity rounds numbers that are not negative", pointer, 40260)
+
+
+_NAMES: Final = ("groupBy", "buckets", "output", "granularity")
+
+
+def build_bucket_auto(spec: Value, pointer: str, setting: Setting) -> BucketAuto:
+    """Raise InvalidQuery unless it is an object of groupBy and buckets."""
+    if not is_object(spec):
+        raise fault("$bucketAuto takes an object", pointer, 40240)
+    for name in spec:
+        if name not in _NAMES:
+            raise fault(f"$bucketAuto has no member {name!r}", f"{pointer}/{escaped(name)}", 40245)
+    if "groupBy" in spec and not is_path_or_expression(spec["groupBy"]):
+        raise fault("groupBy is a field path or an expression", f"{pointer}/groupBy", 40239)
+    count = _count(spec["buckets"], f"{pointer}/buckets") if "buckets" in spec else 0
+    fields = output_fields(spec, pointer, setting, not_object=40244)
+    granularity = None
+    if "granularity" in spec:
+        granularity = _granularity(spec["granularity"], f"{pointer}/granularity")
+    if "groupBy" not in spec or not count:
+        raise fault("$bucketAuto needs groupBy and buckets", pointer, 40246)
+    value = setting.expression(spec["groupBy"], f"{pointer}/groupBy")
+    return BucketAuto(value, count, granularity, fields, pointer)
+
+
+def _count(value: Value, pointer: str) -> int:
+    if not is_number(value):
+        raise fault("buckets is a number", pointer, 40241)
+    whole = as_whole(value)
+    if whole is None or not INT32_MIN <= whole <= INT32_MAX:
+        raise fault("buckets is a whole number of 32 bits", pointer, 40242)
+    if whole < 1:
+        raise fault("buckets is positive", pointer, 40243)
+    return whole
+
+
+def _granularity(value: Value, pointer: str) -> Granularity:
+    if not isinstance(value, str):
+        raise fault("a granularity is a string", pointer, 40261)
+    granularity = granularity_of(value)
+    if granularity is None:
+        raise fault(f"there is no granularity {value!r}", pointer, 40257)
+    return granularity
