@@ -9,7 +9,15 @@ from __future__ import annotations
 from collections.abc import Awaitable, Sequence
 from typing import Protocol
 
-from raftdoc.database.requests import ClusterStatus, DatabaseInfo, Page, Request
+from raftdoc.database.requests import (
+    ClusterStatus,
+    DatabaseInfo,
+    JoiningNode,
+    MembershipInfo,
+    OperationInfo,
+    Page,
+    Request,
+)
 from raftdoc.document import DocumentId
 from raftdoc.ids import GroupId, NodeId
 from raftdoc.statemachine.outcome import CollectionInfo, Outcome, RequestRecord, StoredDocument
@@ -140,13 +148,41 @@ class ClusterBackend(Protocol):
     def readiness(self) -> list[str]:
         """Return what is missing for this node to serve; empty: it is ready."""
 
-    def transfer_leader(self, group: GroupId, target: NodeId | None, /) -> None:
+    def transfer_leader(self, group: GroupId, target: NodeId | None, /) -> Awaitable[None]:
         """Begin to hand the leadership of a group over to `target`, or to the best replica.
 
         Raises:
-            NotFound: this node has no replica of the group.
-            NotLeader: it does not lead it.
+            NotFound: there is no such group.
+            NoLeader: it has no leader.
             InvalidRequest: `target` has no vote in it.
+        """
+
+    def members(self, request: Request, /) -> Awaitable[list[MembershipInfo]]: ...
+
+    def member(self, request: Request, node: NodeId, /) -> Awaitable[MembershipInfo]: ...
+
+    def add_member(self, request: Request, joining: JoiningNode, /) -> Awaitable[tuple[Outcome, MembershipInfo]]:
+        """Let a node join.
+
+        Raises:
+            MembershipRefused: it is not let in; the class says why.
+        """
+
+    def remove_member(self, request: Request, node: NodeId, /) -> Awaitable[MembershipInfo]:
+        """Begin to remove a node.
+
+        Raises:
+            MembershipRefused: a group would lose its majority, or another node joins or leaves.
+        """
+
+    def drain_member(self, request: Request, node: NodeId, /, *, undo: bool) -> Awaitable[MembershipInfo]:
+        """Begin to move the replicas of a node elsewhere, or let it have replicas again."""
+
+    def operation(self, request: Request, id: str, /) -> Awaitable[OperationInfo]:
+        """Return how far an operation is.
+
+        Raises:
+            NotFound: there is no such operation.
         """
 
 

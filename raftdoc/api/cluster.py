@@ -38,18 +38,15 @@ class Cluster:
     def list_groups(self, call: Call) -> Response:
         return json_response({"groups": [_group(group) for group in self._backend.cluster_status().groups]})
 
-    def transfer_leader(self, call: Call) -> Response:
+    async def transfer_leader(self, call: Call) -> Response:
         """`{"group": 7, "to": "n2"}`; without `to` the group chooses."""
-        body = parse_object(call.body)
-        for name in body:
-            if name not in ("group", "to"):
-                raise UnknownOption(f"there is no member {name!r} here", pointer="/" + _escape(name))
+        body = members_of(call, ("group", "to"))
         group, target = body.get("group"), body.get("to")
         if type(group) is not int or not 0 <= group < 1 << 32:
             raise InvalidRequest("group is the id of a group, an integer", pointer="/group")
         if target is not None and not isinstance(target, str):
             raise InvalidRequest("to is the id of a node, a string", pointer="/to")
-        self._backend.transfer_leader(GroupId(group), None if target is None else NodeId(target))
+        await self._backend.transfer_leader(GroupId(group), None if target is None else NodeId(target))
         return json_response({"group": group, "to": target}, 202)
 
     def readyz(self, call: Call) -> Response:
@@ -85,6 +82,15 @@ def show_openapi(document: Mapping[str, Any]) -> Callable[[Call], Response]:
 
 def _group(group: GroupStatus) -> dict[str, Any]:
     return group._asdict() | {"replicas": [replica._asdict() for replica in group.replicas]}
+
+
+def members_of(call: Call, names: tuple[str, ...]) -> dict[str, object]:
+    """Return the body, an object that has members of these names only."""
+    body = parse_object(call.body)
+    for name in body:
+        if name not in names:
+            raise UnknownOption(f"there is no member {name!r} here", pointer="/" + _escape(name))
+    return body
 
 
 def _escape(name: str) -> str:

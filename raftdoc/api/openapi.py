@@ -20,6 +20,7 @@ ERRORS: Final = {
     Access.LOCAL: _ANY_ERRORS,
     Access.READ: _ANY_ERRORS | {404, 504},
     Access.WRITE: _ANY_ERRORS | {404, 422, 504, 507},
+    Access.MEMBERSHIP: _ANY_ERRORS | {404, 409, 504, 507},
 }
 """The refusals that any operation of its access may answer."""
 BODY_ERRORS: Final = frozenset({413, 415, 504})
@@ -82,6 +83,7 @@ _SENT_WITH: Final = {
         "X-Request-Id",
     ),
     Access.WRITE: ("Raftdoc-Timeout", "Raftdoc-Consistency", "Idempotency-Key", "X-Request-Id"),
+    Access.MEMBERSHIP: ("Raftdoc-Timeout", "X-Request-Id"),
 }
 _ERROR_HEADERS: Final = {
     405: ("Allow",),
@@ -159,6 +161,8 @@ def _path_parameters(path: str) -> list[dict[str, Any]]:
         "db": {"type": "string", "pattern": NAME_PATTERN},
         "collection": {"type": "string", "pattern": NAME_PATTERN},
         "id": {"type": "string", "minLength": 1},
+        "node": {"type": "string", "pattern": NAME_PATTERN},
+        "operation": {"type": "string", "minLength": 1},
         "key": {"type": "string", "minLength": 1, "maxLength": limits.IDEMPOTENCY_KEY_BYTES_MAX},
     }
     names = re.findall(r"{(\w+)}", path)
@@ -181,8 +185,8 @@ def _header(name: str) -> dict[str, Any]:
 
 def _request_body(operation: Operation) -> dict[str, Any]:
     if operation.body is Body.OBJECT:
-        name = "TransferRequest" if operation.id == "transfer_leader" else "Options"
-        return {"required": operation.id == "transfer_leader", "content": {JSON: {"schema": _ref(name)}}}
+        schema = _ref(operation.request or "Options")
+        return {"required": operation.request is not None, "content": {JSON: {"schema": schema}}}
     content: dict[str, Any] = {JSON: {"schema": _ref("Document")}}
     if operation.body is Body.DOCUMENTS:
         content[NDJSON] = _lines("Document")

@@ -5,97 +5,27 @@ An operation that is not here does not exist; a query parameter or a header that
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import Enum
-from typing import Final, NamedTuple
+from typing import Final
 
-JSON: Final = "application/json"
-NDJSON: Final = "application/x-ndjson"
-TEXT: Final = "text/plain"
+from raftdoc.api.operation import (
+    COLLECTION,
+    COLLECTIONS,
+    DATABASE,
+    DATABASES,
+    DOCUMENT,
+    DOCUMENTS,
+    JSON,
+    MEMBERS,
+    NDJSON,
+    TEXT,
+    Access,
+    Answer,
+    Body,
+    Operation,
+)
+from raftdoc.api.write_operations import WRITE_OPERATIONS
 
-
-class Access(Enum):
-    """What an operation touches, which decides the headers that mean something to it."""
-
-    LOCAL = "local"
-    """This node only."""
-    READ = "read"
-    WRITE = "write"
-
-
-class Body(Enum):
-    """What an operation reads."""
-
-    NONE = "none"
-    OBJECT = "object"
-    """A JSON object; none at all counts as `{}`."""
-    DOCUMENT = "document"
-    DOCUMENTS = "documents"
-    """One document, or NDJSON: read by the handler as it arrives."""
-
-
-_ALWAYS = {
-    b"accept",
-    b"content-encoding",
-    b"content-length",
-    b"content-type",
-    b"expect",
-    b"if-modified-since",
-    b"raftdoc-timeout",
-    b"x-request-id",
-}
-_FIELDS: Final = {
-    Access.LOCAL: frozenset(_ALWAYS | {b"if-none-match"}),
-    Access.READ: frozenset(
-        _ALWAYS | {b"if-none-match", b"raftdoc-consistency", b"raftdoc-max-staleness", b"raftdoc-min-index"}
-    ),
-    Access.WRITE: frozenset(_ALWAYS | {b"idempotency-key", b"raftdoc-consistency"}),
-}
-
-
-class Answer(NamedTuple):
-    status: int
-    text: str
-    schema: str | None = None
-    """A name in `schemas.SCHEMAS`; None: no body."""
-    media: tuple[str, ...] = (JSON,)
-    headers: tuple[str, ...] = ()
-    """Names in `openapi.RESPONSE_HEADERS`, beside those that every answer of its access has."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Operation:
-    id: str
-    method: str
-    path: str
-    """With `{name}` where a segment is a parameter."""
-    summary: str
-    access: Access
-    query: tuple[str, ...] = ()
-    """Names in `openapi.QUERY_PARAMETERS`."""
-    preconditions: tuple[bytes, ...] = ()
-    body: Body = Body.NONE
-    answers: tuple[Answer, ...]
-    errors: tuple[int, ...] = ()
-    """Statuses of refusals, beside those that every operation of its access or with a body may answer."""
-
-    @property
-    def fields(self) -> frozenset[bytes]:
-        """The header fields that may be sent, of those that raftdoc reads."""
-        return _FIELDS[self.access] | frozenset(self.preconditions)
-
-    @property
-    def media(self) -> tuple[str, ...]:
-        """What the operation can answer with when it succeeds; the first is the default."""
-        return next((answer.media for answer in self.answers if answer.schema is not None), ())
-
-
-DATABASES = "/v1/dbs"
-DATABASE = "/v1/dbs/{db}"
-COLLECTIONS = DATABASE + "/collections"
-COLLECTION = COLLECTIONS + "/{collection}"
-DOCUMENTS = COLLECTION + "/docs"
-DOCUMENT = DOCUMENTS + "/{id}"
+__all__ = ["JSON", "NDJSON", "OPERATIONS", "TEXT", "Access", "Answer", "Body", "Operation"]
 
 _TAG = ("ETag", "Last-Modified")
 _LOCATED = ("Location",)
@@ -270,17 +200,72 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         path="/v1/cluster/groups",
         summary="List the Raft groups as this node sees them.",
         access=Access.LOCAL,
-        answers=(Answer(200, "Those that have a replica here.", "Groups"),),
+        answers=(Answer(200, "All of them; of those without a replica here, less is known.", "Groups"),),
     ),
     Operation(
         id="transfer_leader",
         method="POST",
         path="/v1/cluster/transfer-leader",
-        summary="Ask this node to hand the leadership of a group over.",
-        access=Access.LOCAL,
+        summary="Hand the leadership of a group over.",
+        access=Access.MEMBERSHIP,
         body=Body.OBJECT,
+        request="TransferRequest",
         answers=(Answer(202, "The hand-over has begun.", "Transfer"),),
-        errors=(404,),
+    ),
+    Operation(
+        id="list_members",
+        method="GET",
+        path=MEMBERS,
+        summary="List the nodes, those that were removed included.",
+        access=Access.READ,
+        answers=(Answer(200, "All of them, by id.", "Memberships"),),
+    ),
+    Operation(
+        id="add_member",
+        method="POST",
+        path=MEMBERS,
+        summary="Let a node join; it asks for itself (`raftdoc serve --join`).",
+        access=Access.MEMBERSHIP,
+        body=Body.OBJECT,
+        request="JoinRequest",
+        answers=(
+            Answer(202, "It joins; the operation tells when it is a member.", "MemberChange", headers=_LOCATED),
+            Answer(200, "It was known already.", "MemberChange", headers=_LOCATED),
+        ),
+    ),
+    Operation(
+        id="get_member",
+        method="GET",
+        path=MEMBERS + "/{node}",
+        summary="Show a node.",
+        access=Access.READ,
+        answers=(Answer(200, "What it is.", "Membership"),),
+    ),
+    Operation(
+        id="remove_member",
+        method="DELETE",
+        path=MEMBERS + "/{node}",
+        summary="Remove a node, dead or alive. Its replicas go elsewhere first.",
+        access=Access.MEMBERSHIP,
+        answers=(Answer(202, "It leaves; the operation tells when it is removed.", "MemberChange", headers=_LOCATED),),
+    ),
+    Operation(
+        id="drain_member",
+        method="POST",
+        path="/v1/cluster/drain",
+        summary="Move the replicas of a node elsewhere; it stays a member.",
+        access=Access.MEMBERSHIP,
+        body=Body.OBJECT,
+        request="DrainRequest",
+        answers=(Answer(202, "It is emptied; the operation tells how far.", "MemberChange", headers=_LOCATED),),
+    ),
+    Operation(
+        id="get_operation",
+        method="GET",
+        path="/v1/operations/{operation}",
+        summary="Tell how far a change is that takes its time.",
+        access=Access.READ,
+        answers=(Answer(200, "How far it is.", "Operation"),),
     ),
     Operation(
         id="livez",
@@ -314,4 +299,5 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         access=Access.LOCAL,
         answers=(Answer(200, "OpenAPI 3.1.", "Object"),),
     ),
+    *WRITE_OPERATIONS,
 )

@@ -35,13 +35,22 @@ COUNT: Final[Schema] = {"type": "integer", "minimum": 0}
 TIME_MS: Final[Schema] = COUNT | {"description": "Milliseconds since 1970, UTC."}
 NODE: Final[Schema] = TEXT | {"description": "The id of a node."}
 NODE_OR_NULL: Final[Schema] = {"type": ["string", "null"], "description": "The id of a node; null: not known."}
+NODE_STATE: Final[Schema] = {
+    "enum": ["joining", "member", "draining", "leaving", "removed"],
+    "description": "Where the node is in its life.",
+}
+_ADDRESSES: Final[Schema] = {
+    "http": TEXT | {"description": "Where clients reach it, a URL."},
+    "peer": TEXT | {"description": "Where other nodes reach it, host:port."},
+    "host": TEXT | {"description": "The machine: replicas are kept on different ones where possible."},
+}
 TAG: Final[Schema] = TEXT | {
     "description": "The entity tag, with its quotes: ready to be sent as If-Match.",
     "pattern": '^"[0-9a-f]+"$',
 }
 NOT_FOUND_CODES: Final = tuple(
     f"{what}_not_found"
-    for what in ("database", "collection", "document", "index", "operation", "request", "group", "path")
+    for what in ("database", "collection", "document", "index", "node", "operation", "request", "group", "path")
 )
 
 
@@ -173,7 +182,41 @@ SCHEMAS: Final[dict[str, Schema]] = {
         }
     ),
     "Groups": _object({"groups": _list(_ref("Group"))}),
-    "Member": _object({"id": NODE, "http": TEXT, "peer": TEXT, "host": TEXT, "alive": {"type": "boolean"}}),
+    "Member": _object({"id": NODE, **_ADDRESSES, "alive": {"type": "boolean"}, "state": NODE_STATE}),
+    "Membership": _object(
+        {
+            "id": NODE,
+            **_ADDRESSES,
+            "state": NODE_STATE,
+            "alive": {"type": "boolean", "description": "Whether the node that answered is connected to it."},
+            "groups": _list(COUNT) | {"description": "Groups of databases that have a replica there."},
+        }
+    ),
+    "Memberships": _object({"members": _list(_ref("Membership"))}),
+    "MemberChange": _object(
+        {"member": _ref("Membership"), "operation": TEXT | {"description": "Of /v1/operations/{operation}."}}
+    ),
+    "JoinRequest": _object(
+        {
+            "id": NODE,
+            "store_id": TEXT | {"description": "Of its data directory."},
+            "cluster_id": TEXT,
+            **_ADDRESSES,
+        }
+    ),
+    "DrainRequest": _object(
+        {"node": NODE, "undo": {"type": "boolean", "description": "Let it have replicas again."}}, optional=("undo",)
+    ),
+    "Operation": _object(
+        {
+            "id": TEXT,
+            "kind": {"enum": ["join", "drain", "remove", "build_index"]},
+            "state": {"enum": ["running", "done", "failed"]},
+            "detail": TEXT,
+            "done": COUNT,
+            "total": COUNT | {"description": "Of documents, replicas, or whatever it goes through."},
+        }
+    ),
     "Cluster": _object(
         {
             "cluster_id": TEXT,

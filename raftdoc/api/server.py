@@ -21,6 +21,7 @@ from raftdoc.api.generated_ids import IdSource
 from raftdoc.api.heads import Heads
 from raftdoc.api.http_metrics import HttpMetrics
 from raftdoc.api.listing import Listing
+from raftdoc.api.members import Members
 from raftdoc.api.openapi import describe_api
 from raftdoc.api.outbox import Outbox
 from raftdoc.api.settings import HttpSettings
@@ -153,6 +154,7 @@ def _handlers(backend: Backend, settings: HttpSettings, metrics: Registry) -> di
     documents = Documents(backend, settings)
     catalog = Catalog(backend, settings)
     cluster = Cluster(backend)
+    members = Members(backend)
     return {
         "list_databases": catalog.list_databases,
         "create_database": catalog.create_database,
@@ -172,6 +174,12 @@ def _handlers(backend: Backend, settings: HttpSettings, metrics: Registry) -> di
         "get_cluster": cluster.get_cluster,
         "list_groups": cluster.list_groups,
         "transfer_leader": cluster.transfer_leader,
+        "list_members": members.list,
+        "add_member": members.add,
+        "get_member": members.get,
+        "remove_member": members.remove,
+        "drain_member": members.drain,
+        "get_operation": members.operation,
         "livez": livez,
         "readyz": cluster.readyz,
         "metrics": show_metrics(metrics.exposition),

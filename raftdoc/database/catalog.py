@@ -3,22 +3,33 @@
 from __future__ import annotations
 
 from raftdoc.cluster.directory import Directory
+from raftdoc.cluster.view import ClusterView
 from raftdoc.database.outcomes import result_of
 from raftdoc.database.requests import DatabaseInfo, Request
 from raftdoc.database.router import Router
 from raftdoc.errors import NotFound, UnknownOption
-from raftdoc.ids import CATALOG_GROUP, GroupId, NodeId
+from raftdoc.ids import CATALOG_GROUP
 from raftdoc.node.node import Node
+from raftdoc.sharding import choose, first_leader
 from raftdoc.statemachine import commands
 from raftdoc.statemachine.catalog_machine import DatabaseRecord
 from raftdoc.statemachine.outcome import Outcome
 
 
 class Catalog:
-    def __init__(self, node: Node, directory: Directory, router: Router) -> None:
+    def __init__(
+        self,
+        node: Node,
+        directory: Directory,
+        router: Router,
+        views: ClusterView,
+        replica_count: int,
+    ) -> None:
         self._node = node
         self._directory = directory
         self._router = router
+        self._views = views
+        self._replica_count = replica_count
 
     async def create(self, request: Request, name: str, options: dict[str, object]) -> tuple[Outcome, DatabaseInfo]:
         """Create a database and wait until it accepts writes; not `created` when it was there with the same options.
@@ -30,19 +41,20 @@ class Catalog:
         """
         refuse_options(options)
         await self._barrier(request)
-        replicas = tuple(sorted(self._directory.nodes()))
+        view = self._views.view()
+        replicas = choose(view, self._replica_count) or (self._node.node,)
         command = commands.create_database(
             name,
             options,
             replicas=replicas,
-            preferred_leader=self._least_leading(replicas),
+            preferred_leader=first_leader(view, replicas),
+            replica_count=self._replica_count,
             idempotency=request.idempotency,
         )
         outcome = await self._write(request, command, name)
         await self._barrier(request)
         record = self._record(name)
-        await self._router.hosted(record.group, request.deadline_ns)
-        await self._router.read_barrier(record.group, request.deadline_ns)
+        await self._until_ready(record, request)
         return outcome, _info(record)
 
     async def drop(self, request: Request, name: str) -> Outcome:
@@ -56,7 +68,8 @@ class Catalog:
 
     async def finish_drop(self, record: DatabaseRecord, deadline_ns: int) -> None:
         """Commit `close` in the database's own group, then take it out of the catalog. Safe to repeat."""
-        await self._router.hosted(record.group, deadline_ns)
+        if self._node.node in record.replicas:
+            await self._router.hosted(record.group, deadline_ns)
         # Both commands are idempotent by themselves, so that an unknown outcome may be repeated.
         await self._router.write(record.group, commands.close_database(record.name), deadline_ns, has_key=True)
         forget = commands.forget_database(record.name, record.group)
@@ -70,6 +83,15 @@ class Catalog:
     async def info(self, request: Request, name: str) -> DatabaseInfo:
         await self._barrier(request)
         return _info(self._record(name))
+
+    async def _until_ready(self, record: DatabaseRecord, request: Request) -> None:
+        """Wait until a database accepts writes, here or on the nodes that have it."""
+        if self._node.node in record.replicas:
+            await self._router.hosted(record.group, request.deadline_ns)
+            await self._router.read_barrier(record.group, request.deadline_ns)
+            return
+        # Nothing to sweep yet: it changes nothing, and is answered by a leader that can commit.
+        await self._router.write(record.group, commands.sweep(1), request.deadline_ns, has_key=True)
 
     def _record(self, name: str) -> DatabaseRecord:
         record = self._directory.database(name)
@@ -89,22 +111,9 @@ class Catalog:
         )
         return result_of(outcome, {"database": name})
 
-    def _least_leading(self, replicas: tuple[NodeId, ...]) -> NodeId:
-        """Return the node that is to lead the new group: the one that leads the fewest, by what is known here."""
-        led = dict.fromkeys(replicas, 0)
-        for record in self._directory.catalog.databases.values():
-            leader = self._leader_of(record.group) or record.preferred_leader
-            if leader in led:
-                led[leader] += 1
-        return min(replicas, key=lambda node: (led[node], node))
-
-    def _leader_of(self, group: GroupId) -> NodeId | None:
-        replica = self._node.replicas.get(group)
-        return None if replica is None else replica.core.leader
-
 
 def _info(record: DatabaseRecord) -> DatabaseInfo:
-    return DatabaseInfo(record.name, record.group, record.created_ms, record.options, record.replicas)
+    return DatabaseInfo(record.name, record.group, record.created_ms, record.options, record.placement)
 
 
 def refuse_options(options: dict[str, object]) -> None:

@@ -7,18 +7,35 @@ from __future__ import annotations
 
 from collections.abc import Awaitable
 from random import Random
+from typing import NamedTuple
 
 from raftdoc.cluster.directory import Directory
+from raftdoc.cluster.group_calls import GroupCalls
+from raftdoc.cluster.leaders import Leaders
+from raftdoc.cluster.view import ClusterView
 from raftdoc.database.bulk import Bulk, Items
+from raftdoc.database.bulk_writes import BulkWrites
 from raftdoc.database.catalog import Catalog, refuse_options
+from raftdoc.database.conductor import Conductor
+from raftdoc.database.membership import Membership
 from raftdoc.database.reads import Reads
-from raftdoc.database.requests import ClusterStatus, DatabaseInfo, Page, Request
+from raftdoc.database.requests import (
+    ClusterStatus,
+    DatabaseInfo,
+    JoiningNode,
+    MembershipInfo,
+    OperationInfo,
+    Page,
+    Request,
+)
 from raftdoc.database.router import Router
 from raftdoc.database.status import Status
 from raftdoc.database.steward import Steward
+from raftdoc.database.surroundings import Surroundings
+from raftdoc.database.updates import Updates
 from raftdoc.database.writes import Writes
 from raftdoc.document import DocumentId
-from raftdoc.errors import InvalidRequest, NoLeader, NotFound, NotLeader
+from raftdoc.errors import NoLeader
 from raftdoc.ids import GroupId, NodeId
 from raftdoc.node.node import Node
 from raftdoc.statemachine import commands
@@ -27,14 +44,27 @@ from raftdoc.statemachine.outcome import CollectionInfo, Outcome, RequestRecord
 
 
 class Database:
-    def __init__(self, node: Node, directory: Directory, router: Router, catalog: Catalog, status: Status) -> None:
+    def __init__(
+        self,
+        node: Node,
+        directory: Directory,
+        router: Router,
+        catalog: Catalog,
+        status: Status,
+        membership: Membership,
+    ) -> None:
         self._node = node
         self._directory = directory
         self._catalog = catalog
         self._status = status
+        self._membership = membership
         self._reads = Reads(node, directory, router)
         self._writes = Writes(directory, router, self._reads)
         self._bulk = Bulk(router, self._reads)
+        updates = Updates(self._writes, self._reads)
+        self.patch_document = updates.patch
+        self.change_documents = updates.change
+        self.write_bulk = BulkWrites(self._writes).write
         self.get_document = self._reads.get
         self.put_document = self._writes.put
 
@@ -125,33 +155,56 @@ class Database:
             raise NoLeader("the catalog is not initialised yet", retry_after_ms=200)
         return key
 
-    def transfer_leader(self, group: GroupId, target: NodeId | None) -> None:
-        """Begin to hand the leadership of a group over.
+    # Members ----------------------------------------------------------------------------------------
 
-        Raises:
-            NotFound: this node has no replica of the group.
-            NotLeader: it does not lead it.
-            InvalidRequest: the target is no voter of the group.
-        """
-        replica = self._node.replicas.get(group)
-        if replica is None:
-            raise NotFound("group", str(group))
-        if not replica.is_leader:
-            raise NotLeader(group, replica.core.leader)
-        if target is not None and target not in replica.core.configuration.voters:
-            raise InvalidRequest(f"node {target!r} is not a voter of group {group}")
-        replica.core.transfer(target, self._node.clock.now_ns())
-        self._node.touch(replica)
+    async def transfer_leader(self, group: GroupId, target: NodeId | None) -> None:
+        """Begin to hand the leadership of a group over, wherever its leader is."""
+        await self._membership.transfer(group, target)
+
+    async def members(self, request: Request) -> list[MembershipInfo]:
+        return await self._membership.members(request)
+
+    async def member(self, request: Request, node: NodeId) -> MembershipInfo:
+        return await self._membership.member(request, node)
+
+    async def add_member(self, request: Request, joining: JoiningNode) -> tuple[Outcome, MembershipInfo]:
+        return await self._membership.add(request, joining)
+
+    async def remove_member(self, request: Request, node: NodeId) -> MembershipInfo:
+        return await self._membership.remove(request, node)
+
+    async def drain_member(self, request: Request, node: NodeId, *, undo: bool) -> MembershipInfo:
+        return await self._membership.drain(request, node, undo=undo)
+
+    async def operation(self, request: Request, id: str) -> OperationInfo:
+        return await self._membership.operation(request, id)
+
+
+class Assembly(NamedTuple):
+    """The database over a node, and those who look after it: somebody has to run `steward` and `conductor`."""
+
+    database: Database
+    steward: Steward
+    conductor: Conductor
 
 
 def assemble(
-    node: Node, directory: Directory, status: Status, me: NodeRecord, random: Random
-) -> tuple[Database, Steward]:
-    """Return the database over a node, and its steward, which somebody has to run.
-
-    `me` is how this node is to be registered in the catalog.
-    """
-    router = Router(node, random)
-    catalog = Catalog(node, directory, router)
-    steward = Steward(node, directory, router, catalog, me, status.cluster_id)
-    return Database(node, directory, router, catalog, status), steward
+    node: Node,
+    directory: Directory,
+    leaders: Leaders,
+    status: Status,
+    me: NodeRecord,
+    random: Random,
+    surroundings: Surroundings,
+) -> Assembly:
+    """Put the database over a node together. `me` is how this node is to be registered in the catalog."""
+    router = Router(node, random, directory, leaders)
+    calls = GroupCalls(node, leaders, random)
+    views = ClusterView(directory, leaders, status.is_alive)
+    catalog = Catalog(node, directory, router, views, surroundings.replica_count)
+    membership = Membership(directory, router, views, calls, surroundings.reaches, status.cluster_id)
+    return Assembly(
+        Database(node, directory, router, catalog, status, membership),
+        Steward(node, directory, router, catalog, me, status.cluster_id, surroundings),
+        Conductor(node, directory, router, views, calls, surroundings.is_connected),
+    )

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from raftdoc.ids import ClusterId, GroupId, Index, NodeId, Term
+from raftdoc.ids import ClusterId, GroupId, Index, NodeId, StoreId, Term
+from raftdoc.sharding import NodeState
 from raftdoc.statemachine.outcome import Idempotency, Outcome, StoredDocument
 
 Consistency = Literal["linearizable", "stale"]
@@ -70,6 +71,44 @@ class MemberStatus(NamedTuple):
     peer: str
     host: str
     alive: bool
+    state: NodeState
+
+
+class MembershipInfo(NamedTuple):
+    """A node of the cluster, or one that was."""
+
+    id: NodeId
+    http: str
+    peer: str
+    host: str
+    state: NodeState
+    alive: bool
+    """Whether the node that answered is connected to it."""
+    groups: tuple[GroupId, ...]
+    """Of databases with a replica there."""
+
+
+class JoiningNode(NamedTuple):
+    """What a node says of itself that asks to join."""
+
+    id: NodeId
+    store_id: StoreId
+    cluster_id: ClusterId
+    http: str
+    peer: str
+    host: str
+
+
+class OperationInfo(NamedTuple):
+    """How far a change is that takes its time."""
+
+    id: str
+    kind: str
+    state: Literal["running", "done", "failed"]
+    detail: str
+    done: int
+    total: int
+    """Of documents, replicas, or whatever the operation goes through; `done` of them are done with."""
 
 
 class ClusterStatus(NamedTuple):

@@ -10,8 +10,19 @@ import asyncio
 from collections.abc import Callable
 from random import Random
 
-from raftdoc.errors import DeadlineExceeded, Draining, NoLeader, NotFound, NotLeader, OutcomeUnknown, RaftdocError
-from raftdoc.ids import GroupId
+from raftdoc.cluster.directory import Directory
+from raftdoc.cluster.leaders import Leaders
+from raftdoc.errors import (
+    DeadlineExceeded,
+    Draining,
+    NoLeader,
+    NotFound,
+    NotHosted,
+    NotLeader,
+    OutcomeUnknown,
+    RaftdocError,
+)
+from raftdoc.ids import GroupId, NodeId
 from raftdoc.limits import NS_PER_S
 from raftdoc.node.node import Node
 from raftdoc.node.proposals import Proposal, Waiter
@@ -85,9 +96,11 @@ class FirstAttempt:
 
 
 class Router:
-    def __init__(self, node: Node, random: Random) -> None:
+    def __init__(self, node: Node, random: Random, directory: Directory, leaders: Leaders) -> None:
         self._node = node
         self._random = random
+        self._directory = directory
+        self._leaders = leaders
         self._loop = asyncio.get_running_loop()
 
     def start(
@@ -128,6 +141,7 @@ class Router:
         attempt, is_unknown, last = 0, isinstance(after, OutcomeUnknown), after
         while True:
             if last is not None:
+                self._learn(group, last)
                 await self._back_off(attempt, deadline_ns, last, is_unknown=is_unknown)
                 attempt += 1
             try:
@@ -156,6 +170,8 @@ class Router:
         """Return this node's replica of a group that the catalog places here, once it has been created."""
         attempt = 0
         while (replica := self._node.replicas.get(group)) is None:
+            if self._node.node not in self._hosts(group):
+                raise self._missing(group)
             missing = NoLeader(f"this node has not created group {group} yet")
             await self._back_off(attempt, deadline_ns, missing, is_unknown=False)
             attempt += 1
@@ -165,16 +181,35 @@ class Router:
         """Return this node's replica.
 
         Raises:
-            NotFound: the group is gone, or was never here.
+            NotFound: there is no such group.
+            NotHosted: its replicas are elsewhere.
         """
         replica = self._node.replicas.get(group)
         if replica is None:
-            raise NotFound("group", str(group))
+            raise self._missing(group)
         return replica
 
+    def _hosts(self, group: GroupId) -> tuple[NodeId, ...]:
+        record = self._directory.group_record(group)
+        return () if record is None else record.replicas
+
+    def _missing(self, group: GroupId) -> RaftdocError:
+        hosts = self._hosts(group)
+        return NotHosted(group, hosts) if hosts else NotFound("group", str(group))
+
+    def _learn(self, group: GroupId, error: RaftdocError) -> None:
+        """Take from a failure who leads a group that has no replica here."""
+        if isinstance(error, NotLeader) and error.leader is not None:
+            self._leaders.learn(group, error.leader)
+        else:
+            self._leaders.forget(group)
+
     def _attempt(self, group: GroupId, command: bytes, deadline_ns: int, waiter: Waiter) -> None:
-        replica = self.local(group)
         proposal = Proposal(command, waiter, deadline_ns)
+        replica = self._node.replicas.get(group)
+        if replica is None:
+            self._node.forward(self._guess(group), group, proposal)
+            return
         if replica.is_leader:
             self._node.propose(replica, proposal)
             return
@@ -182,6 +217,13 @@ class Router:
         if leader is None:
             raise NoLeader(f"group {group} has no leader now", retry_after_ms=500)
         self._node.forward(leader, group, proposal)
+
+    def _guess(self, group: GroupId) -> NodeId:
+        """Return who may lead a group that has no replica here: it is told by whom it asks, if that is wrong."""
+        hosts = self._hosts(group)
+        if not hosts:
+            raise NotFound("group", str(group))
+        return self._leaders.of(group) or hosts[int(self._random.random() * len(hosts))]
 
     async def _back_off(self, attempt: int, deadline_ns: int, last: RaftdocError, *, is_unknown: bool) -> None:
         """Wait a little, longer each time, with full jitter.

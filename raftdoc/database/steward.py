@@ -13,7 +13,16 @@ import os
 from raftdoc.cluster.directory import Directory
 from raftdoc.database.catalog import Catalog
 from raftdoc.database.router import Router
-from raftdoc.errors import DeadlineExceeded, Fatal, OutcomeUnknown, Unavailable, WrongStore
+from raftdoc.database.surroundings import Surroundings
+from raftdoc.errors import (
+    DeadlineExceeded,
+    Fatal,
+    NodeIdUsed,
+    NodeRemoved,
+    OutcomeUnknown,
+    Unavailable,
+    WrongStore,
+)
 from raftdoc.ids import CATALOG_GROUP, ClusterId
 from raftdoc.limits import NS_PER_MS
 from raftdoc.node.node import Node
@@ -21,18 +30,27 @@ from raftdoc.node.replica import Replica
 from raftdoc.statemachine import commands
 from raftdoc.statemachine.catalog_machine import NodeRecord
 from raftdoc.statemachine.database_machine import DatabaseMachine
+from raftdoc.transport.handshake import REMOVED, removal_of
 
 log = logging.getLogger("raftdoc.database")
 
 ROUND_INTERVAL_S = 0.5
 STEP_TIMEOUT_MS = 5000
+BARRIER_TIMEOUT_MS = 1000
 SWEEP_DOCUMENTS = 256
 SWEEPS_PER_ROUND = 100
 
 
 class Steward:
     def __init__(
-        self, node: Node, directory: Directory, router: Router, catalog: Catalog, me: NodeRecord, cluster_id: ClusterId
+        self,
+        node: Node,
+        directory: Directory,
+        router: Router,
+        catalog: Catalog,
+        me: NodeRecord,
+        cluster_id: ClusterId,
+        surroundings: Surroundings,
     ) -> None:
         self._node = node
         self._directory = directory
@@ -40,6 +58,7 @@ class Steward:
         self._catalog = catalog
         self._me = me
         self._cluster_id = cluster_id
+        self._surroundings = surroundings
         self.is_registered = False
 
     async def run(self) -> None:
@@ -47,8 +66,10 @@ class Steward:
 
         Raises:
             WrongStore: another data directory is registered under this node's id.
+            NodeRemoved: this node was removed from the cluster.
         """
         while True:
+            self._check_removed()
             try:
                 await self._round()
             except (Unavailable, DeadlineExceeded, OutcomeUnknown) as error:
@@ -57,12 +78,17 @@ class Steward:
 
     async def _round(self) -> None:
         replica = self._node.replicas[CATALOG_GROUP]
+        if not self._directory.is_current:
+            deadline_ns = self._node.clock.now_ns() + BARRIER_TIMEOUT_MS * NS_PER_MS
+            replica = await self._router.read_barrier(CATALOG_GROUP, deadline_ns)
+            self._directory.is_current = True
+            self._surroundings.reconcile()
         machine = self._directory.catalog
         if replica.is_leader and not machine.cluster_id:
             await self._write(commands.initialise(self._cluster_id, os.urandom(commands.CURSOR_KEY_BYTES)))
-        if machine.cluster_id and machine.nodes.get(self._me.id) != self._me:
+        if machine.cluster_id and not self._is_known():
             await self._register()
-        self.is_registered = machine.nodes.get(self._me.id) == self._me
+        self.is_registered = self._is_known()
         if replica.is_leader:
             for record in list(machine.databases.values()):
                 if record.state == "closing":
@@ -70,6 +96,20 @@ class Steward:
         for replica in list(self._node.replicas.values()):
             if replica.is_leader and isinstance(replica.machine, DatabaseMachine):
                 await self._sweep(replica, replica.machine)
+
+    def _is_known(self) -> bool:
+        """Return whether the catalog has this node as it is now; its state is not its own to say."""
+        known = self._directory.catalog.nodes.get(self._me.id)
+        return known is not None and known._replace(state=self._me.state) == self._me
+
+    def _check_removed(self) -> None:
+        if self._directory.is_removed(self._me.id):
+            raise NodeRemoved(f"the catalog says that node {self._me.id} was removed")
+        for peer in self._directory.addresses():
+            refusal = self._surroundings.refusal(peer)
+            # Only what a peer says of this very node counts: this one refuses others by the same code.
+            if refusal is not None and refusal.code == REMOVED and refusal.detail == removal_of(self._me.id):
+                raise NodeRemoved(f"node {peer} says: {refusal.detail}")
 
     async def _sweep(self, replica: Replica, machine: DatabaseMachine) -> None:
         """Remove documents of dropped collections through the log, a slice at a time, for some rounds."""
@@ -88,6 +128,8 @@ class Steward:
                 f"another data directory is registered as node {self._me.id}; start this one under a new id, or "
                 "restore the old data"
             )
+        if code == NodeIdUsed.code:
+            raise NodeRemoved(f"the catalog says that node {self._me.id} was removed")
         if code != "ok":
             raise Fatal(f"the catalog refused to register this node: {code}")
 

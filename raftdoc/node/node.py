@@ -187,7 +187,10 @@ class Node:
 
         Raises:
             OverBudget: too many reads are waiting.
+            Draining: this node has stopped.
         """
+        if self._is_closed:
+            raise Draining("this node has stopped")
         if replica.reads.waiting_count >= READ_QUEUE_MAX:
             raise OverBudget("too many reads wait for confirmation", retry_after_ms=200)
         # Safety: the commit index is taken before the lease is looked at. A pause between the two then only

@@ -55,11 +55,19 @@ async def _serve(settings: Settings) -> int:
             living.cancel()
             await runtime.drain(settings.drain_timeout_ms)
     except* Fatal as errors:
-        raise errors.exceptions[0] from None
+        raise _first(errors) from None
     finally:
         await runtime.close()
     log.info("node stopped node=%s", settings.node)
     return 0
+
+
+def _first(errors: BaseExceptionGroup[Fatal]) -> BaseException:
+    """Return the first error of a group, in however many groups it came."""
+    error: BaseException = errors
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 async def _live(runtime: Runtime, settings: Settings) -> None:
@@ -67,7 +75,9 @@ async def _live(runtime: Runtime, settings: Settings) -> None:
     await runtime.start()
     _calm_collector()
     log.info("node serves node=%s http=%s peer=%s", settings.node, settings.http_advertise, settings.peer)
-    await runtime.steward.run()
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(runtime.steward.run())
+        tasks.create_task(runtime.conductor.run())
 
 
 def _calm_collector() -> None:

@@ -35,6 +35,7 @@ OWN_ID: Final = "own_id"
 OTHER_NODE: Final = "other_node"
 DUPLICATE_NODE: Final = "duplicate_node"
 NOT_ADMITTED: Final = "not_admitted"
+REMOVED: Final = "removed"
 TOO_SLOW: Final = "too_slow"
 TOO_MANY: Final = "too_many"
 REFUSAL_CODES: Final = (
@@ -46,6 +47,7 @@ REFUSAL_CODES: Final = (
     OTHER_NODE,
     DUPLICATE_NODE,
     NOT_ADMITTED,
+    REMOVED,
     TOO_SLOW,
     TOO_MANY,
 )
@@ -169,6 +171,11 @@ class DialledHandshake:
         )
         self._transcript = bytes(body) + challenge
         return challenge
+
+
+def removal_of(node: NodeId) -> str:
+    """Return the detail of the refusal of a node that was removed from its cluster."""
+    return f"node {node} was removed from this cluster; start a new node under another id"
 
 
 def encode_refusal(refusal: Refusal) -> bytes:

@@ -11,7 +11,7 @@ from typing import Any
 
 from raftdoc.ids import BootId, NodeId
 from raftdoc.telemetry.log import RepeatGate
-from raftdoc.transport.handshake import NOT_ADMITTED, Local
+from raftdoc.transport.handshake import Local
 from raftdoc.transport.listener import Listener
 from raftdoc.transport.metrics import TransportMetrics
 from raftdoc.transport.roster import Roster
@@ -128,9 +128,9 @@ class TcpTransport:
         refusal = self._roster.check(peer, is_linked=self._is_linked(peer.node))
         if refusal is not None:
             return refusal
-        detail = self._admit(peer)
-        if detail is not None:
-            return Refusal(NOT_ADMITTED, detail)
+        refusal = self._admit(peer)
+        if refusal is not None:
+            return refusal
         if self._roster.learn(peer):
             assert self._listener is not None
             self._listener.drop_earlier_life(peer)

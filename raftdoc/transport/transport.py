@@ -38,7 +38,7 @@ class Refusal(NamedTuple):
 
 Receiver: TypeAlias = Callable[[NodeId, list[Item]], None]
 Unreachable: TypeAlias = Callable[[NodeId], None]
-Admit: TypeAlias = Callable[[Peer], str | None]
+Admit: TypeAlias = Callable[[Peer], Refusal | None]
 """Returns why this peer may not come in, or None."""
 
 

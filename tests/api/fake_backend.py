@@ -15,7 +15,10 @@ from raftdoc.database.requests import (
     ClusterStatus,
     DatabaseInfo,
     GroupStatus,
+    JoiningNode,
+    MembershipInfo,
     MemberStatus,
+    OperationInfo,
     Page,
     ReplicaStatus,
     Request,
@@ -33,6 +36,7 @@ from raftdoc.errors import (
     UnknownOption,
 )
 from raftdoc.ids import CATALOG_GROUP, ClusterId, GroupId, Index, NodeId, Term, revision
+from raftdoc.sharding import NodeState
 from raftdoc.statemachine.outcome import CollectionInfo, Outcome, RequestRecord, StoredDocument
 
 NODE = NodeId("n1")
@@ -71,6 +75,7 @@ class FakeBackend:
         """What answers name in the place of the one group, as if several had answered."""
         self.requests: list[Request] = []
         self.transfers: list[tuple[GroupId, NodeId | None]] = []
+        self.nodes = {NODE: MembershipInfo(NODE, "http://127.0.0.1:8101", "127.0.0.1:7101", "here", "member", True, ())}
 
     def now_ns(self) -> int:
         return time.monotonic_ns()
@@ -268,7 +273,7 @@ class FakeBackend:
         return ClusterStatus(
             ClusterId("fake"),
             NODE,
-            (MemberStatus(NODE, "http://127.0.0.1:8101", "127.0.0.1:7101", "here", True),),
+            (MemberStatus(NODE, "http://127.0.0.1:8101", "127.0.0.1:7101", "here", True, "member"),),
             tuple(GroupStatus(id, name, NODE, Term(1), Index(self.index), (replica,)) for id, name in groups),
             {"document_bytes_max": 1 << 20},
         )
@@ -276,12 +281,49 @@ class FakeBackend:
     def readiness(self) -> list[str]:
         return self.missing
 
-    def transfer_leader(self, group: GroupId, target: NodeId | None) -> None:
+    async def transfer_leader(self, group: GroupId, target: NodeId | None) -> None:
         if group > len(self.written):
             raise NotFound("group", str(group))
         if target not in (None, NODE):
             raise InvalidRequest(f"node {target!r} is not a voter of group {group}")
         self.transfers.append((group, target))
+
+    async def members(self, request: Request) -> list[MembershipInfo]:
+        self._read(request, None)
+        return [self.nodes[node] for node in sorted(self.nodes)]
+
+    async def member(self, request: Request, node: NodeId) -> MembershipInfo:
+        self._read(request, None)
+        if node not in self.nodes:
+            raise NotFound("node", node)
+        return self.nodes[node]
+
+    async def add_member(self, request: Request, joining: JoiningNode) -> tuple[Outcome, MembershipInfo]:
+        self._take_failure()
+        is_new = joining.id not in self.nodes
+        if is_new:
+            self.nodes[joining.id] = MembershipInfo(
+                joining.id, joining.http, joining.peer, joining.host, "joining", True, ()
+            )
+        return Outcome("ok", created=is_new), await self.member(request, joining.id)
+
+    async def remove_member(self, request: Request, node: NodeId) -> MembershipInfo:
+        return await self._change(request, node, "leaving")
+
+    async def drain_member(self, request: Request, node: NodeId, *, undo: bool) -> MembershipInfo:
+        return await self._change(request, node, "member" if undo else "draining")
+
+    async def operation(self, request: Request, id: str) -> OperationInfo:
+        kind, _, node = id.partition("-")
+        if kind not in ("join", "drain", "remove") or node not in self.nodes:
+            raise NotFound("operation", id)
+        self._read(request, None)
+        return OperationInfo(id, kind, "running", f"node {node} is on its way", 0, 2)
+
+    async def _change(self, request: Request, node: NodeId, state: NodeState) -> MembershipInfo:
+        changed = (await self.member(request, node))._replace(state=state)
+        self.nodes[node] = changed
+        return changed
 
     # Within ---------------------------------------------------------------------------------------
 

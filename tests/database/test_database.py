@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from random import Random
 
 import pytest
 from world import World
 
 from raftdoc.database.requests import Request
-from raftdoc.database.router import Router
 from raftdoc.errors import (
     DeadlineExceeded,
     DuplicateKey,
@@ -331,7 +329,7 @@ async def test_replicas_with_equal_applied_index_have_equal_digests() -> None:
 async def test_the_catalog_finishes_a_drop_that_its_node_left_half_done() -> None:
     async with World() as world:
         await world.create()
-        router = Router(world.node("n1"), Random(1))
+        router = world.router("n1")
         command = commands.drop_database(DB)
         await router.write(CATALOG_GROUP, command, world.request().deadline_ns, has_key=False)
         await world.until(

@@ -17,7 +17,8 @@ from raftdoc.cluster.factory import RaftTuning, ReplicaFactory
 from raftdoc.cluster.leaders import Leaders
 from raftdoc.cluster.reconcile import Reconciler
 from raftdoc.database.database import Database, assemble
-from raftdoc.database.requests import Request
+from raftdoc.database.requests import JoiningNode, Request
+from raftdoc.database.router import Router
 from raftdoc.database.status import Status
 from raftdoc.database.surroundings import Surroundings
 from raftdoc.ids import CATALOG_GROUP, BootId, ClusterId, NodeId, StoreId
@@ -93,6 +94,7 @@ class World:
         self.hub = MemoryHub(asyncio.get_running_loop().call_soon)
         self.ids = [NodeId(f"n{number}") for number in range(1, count + 1)]
         self.members = {id: Member(id, Random(id)) for id in self.ids}
+        self.founders = list(self.ids)
         self.processes: dict[NodeId, Process] = {}
         self._leases = leases
         self._flush_bytes = flush_bytes
@@ -111,10 +113,12 @@ class World:
         assert not fatal, fatal
 
     async def start(self, id: NodeId) -> Process:
+        """Start a node; one that never ran before is a founder, or begins without a configuration if it is none."""
         process = Process(
             self.members[id],
             self.hub,
             self.ids,
+            founders=self.founders,
             leases=self._leases,
             flush_bytes=self._flush_bytes,
             log_bytes_max=self._log_bytes_max,
@@ -122,6 +126,27 @@ class World:
         self.processes[id] = process
         await process.start()
         return process
+
+    async def join(self, name: str, *, via: str = "n1") -> None:
+        """Have a new node join, and wait until it is a member."""
+        id = NodeId(name)
+        self.ids.append(id)
+        self.members[id] = Member(id, Random(name))
+        asking = JoiningNode(id, StoreId(f"store-{id}"), CLUSTER, f"http://{id}", f"{id}:1", id)
+        await self.database(via).add_member(self.request(), asking)
+        await self.start(id)
+        await self.until(f"{id} is a member", lambda: self.state_of(name) == "member")
+
+    async def remove(self, name: str, *, via: str) -> None:
+        """Have a node removed, and wait until it is."""
+        await self.database(via).remove_member(self.request(), NodeId(name))
+        await self.until(f"{name} is removed", lambda: self.state_of(name, on=via) == "removed", timeout_s=20)
+
+    def state_of(self, name: str, *, on: str = "") -> str | None:
+        """Return the state of a node as another one knows it."""
+        other = NodeId(on) if on else next(id for id in self.processes if id != name)
+        record = self.processes[other].directory.catalog.nodes.get(NodeId(name))
+        return None if record is None else record.state
 
     async def stop(self, id: NodeId) -> None:
         await self.processes.pop(id).stop()
@@ -135,6 +160,10 @@ class World:
 
     def database(self, id: str) -> Database:
         return self.processes[NodeId(id)].database
+
+    def router(self, id: str) -> Router:
+        process = self.processes[NodeId(id)]
+        return Router(process.node, Random(1), process.directory, process.leaders)
 
     def node(self, id: str) -> Node:
         return self.processes[NodeId(id)].node
@@ -176,6 +205,7 @@ class Process:
         hub: MemoryHub,
         ids: list[NodeId],
         *,
+        founders: list[NodeId],
         leases: bool,
         flush_bytes: int,
         log_bytes_max: int,
@@ -229,9 +259,9 @@ class Process:
             make_machine=factory.machine,
             flush=self.maintenance.flush,
         )
-        self._ticker = Ticker(self.node, self.maintenance, lambda: peers)
+        self._ticker = Ticker(self.node, self.maintenance, self.directory.addresses)
         me = NodeRecord(member.id, StoreId(f"store-{member.id}"), f"http://{member.id}", f"{member.id}:1", member.id)
-        leaders = Leaders(self.node)
+        self.leaders = leaders = Leaders(self.node)
         status = Status(self.node, self.directory, leaders, CLUSTER, self.transport.connected, {})
         surroundings = Surroundings(
             self.transport.connected, self.transport.refusal, self.reconciler.run, lambda _: _reachable()
@@ -243,7 +273,8 @@ class Process:
         for group, recovered in self.log.groups.items():
             self.node.add_replica(factory.recovered(group, recovered), None)
         if CATALOG_GROUP not in self.node.replicas:
-            replica, record = factory.new(CATALOG_GROUP, Configuration(tuple(ids)))
+            founding = tuple(founders) if member.id in founders else ()
+            replica, record = factory.new(CATALOG_GROUP, Configuration(founding))
             self.node.add_replica(replica, record)
         self.transport.set_peers(peers)
 

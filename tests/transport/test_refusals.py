@@ -21,6 +21,7 @@ from raftdoc.wire.messages import Hello, Welcome
 from .strangers import Stranger
 from .worlds import N1, N2, N3, Endpoint, TcpWorld, connect, tcp_transport, until
 
+NOT_IN = Refusal("not_admitted", "n3 is known with another store")
 QUICK = TcpSettings(backoff_ms_min=1, backoff_ms_max=2)
 
 
@@ -66,7 +67,7 @@ async def test_a_node_that_does_not_belong_is_told_why(
     world: TcpWorld, caplog: pytest.LogCaptureFixture, node: str, changes: dict[str, str], code: str, words: str
 ) -> None:
     caplog.set_level(logging.INFO)
-    a = await world.start(N1, admit=lambda peer: "n3 is known with another store" if peer.store_id == "wiped" else None)
+    a = await world.start(N1, admit=lambda peer: NOT_IN if peer.store_id == "wiped" else None)
     b = await world.start(N2)
     await connect([a, b])
     target = N1 if node != "n1" else N2
@@ -117,7 +118,7 @@ async def test_a_wrong_address_is_noticed_by_who_answers_there(world: TcpWorld) 
 
 
 async def test_the_host_of_the_dialler_decides_too(world: TcpWorld) -> None:
-    a = await world.start(N1, admit=lambda peer: "not this one" if peer.node == N2 else None)
+    a = await world.start(N1, admit=lambda peer: Refusal("not_admitted", "not this one") if peer.node == N2 else None)
     await world.start(N2)
     await until(lambda: a.transport.refusal(N2) is not None)
     assert a.transport.refusal(N2) == Refusal("not_admitted", "not this one")

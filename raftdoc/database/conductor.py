@@ -1,0 +1,249 @@
+"""Turns what the catalog says of nodes and placements into changes of Raft groups, one step at a time.
+
+Runs on every node and acts on the leader of the catalog's group. Each round looks at what is there, in the catalog
+and at the leaders of the groups that move, and asks for the next step (`sharding.next_step`). So it may stop at any
+point, and another node's conductor goes on.
+
+    joining node   -> learner of the catalog's group -> caught up -> member, which gets replicas
+    leaving node   -> its replicas go elsewhere -> no vote in the catalog's group -> removed -> gets nothing any more
+    moving group   -> learner, caught up, voter; old ones out; then the catalog says that it is settled
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Final
+
+from raftdoc.cluster.directory import Directory
+from raftdoc.cluster.group_calls import OK, GroupCalls
+from raftdoc.cluster.view import ClusterView
+from raftdoc.database.router import Router
+from raftdoc.errors import DeadlineExceeded, NoLeader, OutcomeUnknown, Unavailable
+from raftdoc.ids import CATALOG_GROUP, GroupId, NodeId
+from raftdoc.limits import NS_PER_MS, NS_PER_S
+from raftdoc.node.node import Node
+from raftdoc.raft import MembershipChange
+from raftdoc.sharding import (
+    Change,
+    Done,
+    GiveUp,
+    GroupState,
+    HandOver,
+    Move,
+    NodeState,
+    View,
+    catalog_voters,
+    next_step,
+    plan,
+)
+from raftdoc.sharding.steps import CAUGHT_UP
+from raftdoc.statemachine import commands
+from raftdoc.statemachine.catalog_machine import DatabaseRecord
+from raftdoc.wire.messages import GroupAnswer
+
+log = logging.getLogger("raftdoc.database")
+
+IDLE_INTERVAL_S: Final = 0.5
+BUSY_INTERVAL_S: Final = 0.05
+STEP_TIMEOUT_MS: Final = 5000
+MOVES_MAX: Final = 4
+"""Groups that move at the same time."""
+ALIVE_GRACE_NS: Final = 3 * NS_PER_S
+"""A node counts as alive for so long after its link broke."""
+RETRY_AFTER_NS: Final = 30 * NS_PER_S
+"""A move that was given up is not begun again for so long."""
+FAREWELL_NS: Final = 5 * NS_PER_S
+"""A removed node that lives gets the catalog's log for so long at most, so that it learns of its removal."""
+
+
+class Conductor:
+    def __init__(
+        self,
+        node: Node,
+        directory: Directory,
+        router: Router,
+        views: ClusterView,
+        calls: GroupCalls,
+        is_connected: Callable[[NodeId], bool],
+    ) -> None:
+        self._node = node
+        self._directory = directory
+        self._router = router
+        self._views = views
+        self._calls = calls
+        self._is_connected = is_connected
+        self._seen_ns: dict[NodeId, int] = {}
+        self._farewell_ns: dict[NodeId, int] = {}
+        self._given_up_ns: dict[GroupId, int] = {}
+        self._is_busy = False
+
+    async def run(self) -> None:
+        """Look at the cluster again and again and take the next steps; runs until cancelled."""
+        while True:
+            self._is_busy = False
+            replica = self._node.replicas.get(CATALOG_GROUP)
+            if replica is not None and replica.is_leader and self._directory.catalog.cluster_id:
+                try:
+                    await self._round()
+                except (Unavailable, DeadlineExceeded, OutcomeUnknown) as error:
+                    log.debug("the placement could not be looked after yet reason=%s", error)
+            else:
+                self._seen_ns.clear()
+            await asyncio.sleep(BUSY_INTERVAL_S if self._is_busy else IDLE_INTERVAL_S)
+
+    async def _round(self) -> None:
+        self._look_for_life()
+        moving = [record for record in self._directory.catalog.databases.values() if record.wanted]
+        states = dict(zip([record.group for record in moving], await self._look(moving), strict=True))
+        known = {group: state.voters for group, state in states.items() if state is not None}
+        view = self._views.view(settled=known, is_alive=self._is_alive)
+        await self._conduct_catalog(view)
+        await self._begin_moves(view, len(moving))
+        for record in moving:
+            state = states[record.group]
+            if state is not None:
+                await self._conduct(record, state, view)
+
+    # Nodes ------------------------------------------------------------------------------------------
+
+    async def _conduct_catalog(self, view: View) -> None:
+        """Take the next step of the catalog's own group, and of the nodes that join or leave."""
+        answer = await self._calls.look(CATALOG_GROUP, ())
+        state = _state(answer)
+        voters = catalog_voters(view, state.voters)
+        followers = [*view.nodes, *self._taking_leave(answer)]
+        step = next_step(state, voters, followers, living=self._living(view))
+        if isinstance(step, Change | HandOver):
+            await self._carry_out(CATALOG_GROUP, step)
+        for node in view.nodes.values():
+            if node.state == "joining":
+                self._is_busy = True
+                if state.fitness.get(node.id) == CAUGHT_UP and node.is_alive:
+                    await self._set_state(node.id, "member")
+            elif node.state == "leaving":
+                self._is_busy = True
+                if node.id not in state.voters and not self._has_replicas(node.id):
+                    await self._set_state(node.id, "removed")
+
+    def _taking_leave(self, answer: GroupAnswer) -> list[NodeId]:
+        """Return the removed nodes that are still to be told: living learners that do not have all of the log."""
+        now_ns = self._node.clock.now_ns()
+        matches = {node: match_index for node, match_index, _ in answer.progress}
+        staying = []
+        for node in answer.learners:
+            if self._directory.is_removed(node):
+                self._is_busy = True
+                until_ns = self._farewell_ns.setdefault(node, now_ns + FAREWELL_NS)
+                knows_all = matches.get(node, 0) >= answer.commit_index
+                if self._is_connected(node) and not knows_all and now_ns < until_ns:
+                    staying.append(node)
+        return staying
+
+    def _has_replicas(self, node: NodeId) -> bool:
+        return any(node in record.replicas for record in self._directory.catalog.databases.values())
+
+    async def _set_state(self, node: NodeId, state: NodeState) -> None:
+        await self._write(commands.set_node_state(node, state))
+        log.info("node changed node=%s state=%s", node, state)
+
+    # Groups -----------------------------------------------------------------------------------------
+
+    async def _begin_moves(self, view: View, moving_count: int) -> None:
+        now_ns = self._node.clock.now_ns()
+        for move in plan(view):
+            record = self._directory.group_record(move.group)
+            is_given_up = now_ns < self._given_up_ns.get(move.group, 0)
+            if record is None or record.state != "open" or is_given_up:
+                continue
+            if not record.wanted:
+                if moving_count >= MOVES_MAX:
+                    return
+                moving_count += 1
+            await self._begin(record, move)
+
+    async def _begin(self, record: DatabaseRecord, move: Move) -> None:
+        # Safety: a group is placed anew only when it works. Who hosts it later begins without a configuration: there
+        # have to be others that have one.
+        answer = await self._calls.look(record.group, record.replicas)
+        self._is_busy = True
+        if answer.is_settled or record.wanted:
+            await self._write(commands.place_group(record.group, record.generation, move.replicas))
+            log.info("group moves group=%d from=%s to=%s", record.group, record.placement, move.replicas)
+
+    async def _conduct(self, record: DatabaseRecord, state: GroupState, view: View) -> None:
+        self._is_busy = True
+        step = next_step(state, record.wanted, living=self._living(view))
+        if isinstance(step, Change | HandOver):
+            await self._carry_out(record.group, step)
+        elif isinstance(step, Done):
+            await self._write(commands.settle_group(record.group, record.generation))
+            log.info("group moved group=%d replicas=%s", record.group, record.wanted)
+        elif isinstance(step, GiveUp):
+            await self._give_up(record, state, step.node)
+        else:
+            log.debug("group waits group=%d reason=%s", record.group, step.reason)
+
+    async def _give_up(self, record: DatabaseRecord, state: GroupState, node: NodeId) -> None:
+        """Leave the group where it is, for a while: the log grows as fast as the new replica can follow."""
+        note = f"node {node} could not catch up with group {record.group} in ten rounds; its writes are too many"
+        self._given_up_ns[record.group] = self._node.clock.now_ns() + RETRY_AFTER_NS
+        await self._write(commands.place_group(record.group, record.generation, sorted(state.voters), note=note))
+        log.warning("group not moved group=%d reason=%s", record.group, note)
+
+    async def _carry_out(self, group: GroupId, step: Change | HandOver) -> None:
+        self._is_busy = True
+        record = self._directory.group_record(group)
+        hosts = () if record is None else record.replicas
+        if isinstance(step, HandOver):
+            answer = await self._calls.transfer(group, hosts, step.target)
+        else:
+            answer = await self._calls.change(group, hosts, MembershipChange(step.voters, step.learners))
+        level = logging.INFO if answer.code == OK else logging.DEBUG
+        log.log(level, "group step group=%d step=%s answer=%s", group, step, answer.code)
+
+    async def _look(self, records: list[DatabaseRecord]) -> list[GroupState | None]:
+        """Return the groups as their leaders know them; None where no leader answers."""
+        return list(await asyncio.gather(*(self._look_at(record) for record in records)))
+
+    async def _look_at(self, record: DatabaseRecord) -> GroupState | None:
+        try:
+            return _state(await self._calls.look(record.group, record.replicas))
+        except NoLeader as error:
+            log.debug("group not seen group=%d reason=%s", record.group, error)
+            return None
+
+    # What is alive ----------------------------------------------------------------------------------
+
+    def _look_for_life(self) -> None:
+        """Note who is connected. Who was never looked at by this conductor has the benefit of the doubt."""
+        now_ns = self._node.clock.now_ns()
+        for node in self._directory.nodes():
+            if node == self._node.node or self._is_connected(node) or node not in self._seen_ns:
+                self._seen_ns[node] = now_ns
+
+    def _is_alive(self, node: NodeId) -> bool:
+        return self._node.clock.now_ns() - self._seen_ns.get(node, 0) < ALIVE_GRACE_NS
+
+    def _living(self, view: View) -> list[NodeId]:
+        return [node for node in view.nodes if node == self._node.node or self._is_connected(node)]
+
+    async def _write(self, command: bytes) -> None:
+        # Every command here is idempotent by itself, so that an unknown outcome may be repeated.
+        deadline_ns = self._node.clock.now_ns() + STEP_TIMEOUT_MS * NS_PER_MS
+        outcome = await self._router.write(CATALOG_GROUP, command, deadline_ns, has_key=True)
+        if not outcome.is_ok:
+            log.debug("the catalog decided otherwise code=%s data=%s", outcome.code, outcome.data)
+
+
+def _state(answer: GroupAnswer) -> GroupState:
+    assert answer.leader is not None, answer
+    return GroupState(
+        leader=answer.leader,
+        voters=frozenset(answer.voters),
+        learners=frozenset(answer.learners),
+        is_settled=answer.is_settled,
+        matches={node: match_index for node, match_index, _ in answer.progress},
+        fitness={node: fitness for node, _, fitness in answer.progress},
+    )
