@@ -171,7 +171,8 @@ class Faults:
     def change(self, member: Member) -> None:
         """Ask for another membership: some of the voters, some of the learners that have caught up, any learners."""
         core, chance = member.core, self._random.random
-        voters = [node for node in core.configuration.voters if chance() < 0.8]
+        stays = self._random.choice((0.2, 0.8))
+        voters = [node for node in core.configuration.voters if chance() < stays]
         fit = [node for node in self._world.members if core.catch_up(node) is CatchUp.CAUGHT_UP]
         voters += [node for node in fit if node not in voters and chance() < 0.7]
         learners = [node for node in self._world.members if node not in voters and chance() < 0.5]

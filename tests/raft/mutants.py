@@ -1,46 +1,19 @@
-"""Planted faults: each changes one line of the core, and has to be caught.
+"""Planted faults: each changes one place of the core, and has to be caught.
 
-A mutant is (module, exact old text, new text). It is applied while fresh copies of the core and of the test tree's
-world are imported; the product has no switches. Text that is not found exactly once fails loudly.
-
-`python -m tests.raft.mutants [SEEDS]` runs random worlds against every mutant and prints the matrix.
+`python -m tests.raft.mutants [SEEDS] [WORDS]` runs random worlds against every mutant, or those whose name has the
+words in it, and prints the matrix.
 """
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from importlib import import_module
-from importlib.abc import MetaPathFinder
-from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
-from types import CodeType, ModuleType
-from typing import Any, NamedTuple
 
-import raftdoc
-
-TREE = "tests.raft"
-"""Modules of the test tree that hold the core by the hand: imported afresh with it."""
-
-
-class StaleMutant(Exception):
-    """The text to change is not in the module exactly once: the mutant has to follow the core."""
-
-
-class Mutant(NamedTuple):
-    name: str
-    module: str
-    old: str
-    new: str
-    test: str
-    """A directed test that catches it, as module:function."""
-    seeds: int = 0
-    """Random worlds, from seed 0, that it took to catch it when last measured; 0: no 2,000 do."""
-
+from .membership_mutants import MEMBERSHIP_MUTANTS
+from .planting import Mutant, directed_test_catches, seed_that_catches
 
 M = Mutant
-MUTANTS = (
+CORE_MUTANTS = (
     # The lease
     M(
         "a lease without the clock check",
@@ -324,100 +297,14 @@ MUTANTS = (
         "test_reads:test_answer_to_an_earlier_lifes_question_is_dropped",
     ),
 )
+MUTANTS = (*CORE_MUTANTS, *MEMBERSHIP_MUTANTS)
 
 
-class _Loader(SourceFileLoader):
-    """Loads a module from changed source."""
-
-    def __init__(self, fullname: str, path: str, mutant: Mutant) -> None:
-        super().__init__(fullname, path)
-        self._mutant = mutant
-
-    def get_code(self, fullname: str) -> CodeType:
-        path = self.get_filename(fullname)
-        source = self.get_data(path).decode()
-        if source.count(self._mutant.old) != 1:
-            raise StaleMutant(f"{self._mutant.name}: found {source.count(self._mutant.old)} times in {path}")
-        return compile(source.replace(self._mutant.old, self._mutant.new), path, "exec", dont_inherit=True)
-
-
-class _Finder(MetaPathFinder):
-    def __init__(self, mutant: Mutant) -> None:
-        self._mutant = mutant
-        self._name = f"raftdoc.raft.{mutant.module}"
-
-    def find_spec(self, fullname: str, path: Any, target: ModuleType | None = None) -> ModuleSpec | None:
-        if fullname != self._name:
-            return None
-        spec = PathFinder.find_spec(fullname, path)
-        assert spec is not None
-        assert spec.origin is not None
-        spec.loader = _Loader(fullname, spec.origin, self._mutant)
-        return spec
-
-
-@contextmanager
-def planted(mutant: Mutant) -> Iterator[None]:
-    """Within, imports of the core and of this tree give fresh modules, of which one has the fault."""
-
-    def is_ours(name: str) -> bool:
-        return name.startswith("raftdoc.raft") or (name.startswith(f"{TREE}.") and name != __name__)
-
-    kept = {name: sys.modules.pop(name) for name in list(sys.modules) if is_ours(name)}
-    package = raftdoc.__dict__.get("raft")
-    finder = _Finder(mutant)
-    sys.meta_path.insert(0, finder)
-    try:
-        import_module(f"raftdoc.raft.{mutant.module}")
-        yield
-    finally:
-        sys.meta_path.remove(finder)
-        for name in [name for name in sys.modules if is_ours(name)]:
-            del sys.modules[name]
-        sys.modules.update(kept)
-        if package is not None:
-            raftdoc.__dict__["raft"] = package
-
-
-def seed_that_catches(mutant: Mutant, seeds: int) -> int | None:
-    """Return the first seed below seeds whose random world breaks an invariant, None if none does."""
-    with planted(mutant):
-        world = import_module(f"{TREE}.world")
-        for seed in range(seeds):
-            try:
-                world.World(seed).run()
-            except AssertionError:
-                return seed
-    return None
-
-
-def directed_test_catches(mutant: Mutant) -> bool:
-    """Return whether the mutant's directed test fails on it."""
-    module, function = mutant.test.split(":")
-    with planted(mutant):
-        test = getattr(import_module(f"{TREE}.{module}"), function)
-        marks = [mark for mark in getattr(test, "pytestmark", ()) if mark.name == "parametrize"]
-        for arguments in _arguments(marks):
-            try:
-                test(**arguments)
-            except AssertionError:
-                return True
-    return False
-
-
-def _arguments(marks: list[Any]) -> list[dict[str, Any]]:
-    """Return the keyword arguments of every case of a parametrized test."""
-    cases: list[dict[str, Any]] = [{}]
-    for mark in marks:
-        names = [mark.args[0]] if isinstance(mark.args[0], str) else list(mark.args[0])
-        rows = [dict(zip(names, row if len(names) > 1 else (row,), strict=True)) for row in mark.args[1]]
-        cases = [{**case, **row} for case in cases for row in rows]
-    return cases
-
-
-def main(seeds: int) -> None:
+def main(seeds: int, words: str) -> None:
     """Print the matrix: mutant, directed test, first seed that catches it, seconds."""
     for mutant in MUTANTS:
+        if words not in mutant.name:
+            continue
         start = time.process_time()
         seed = seed_that_catches(mutant, seeds)
         seconds = time.process_time() - start
@@ -426,4 +313,4 @@ def main(seeds: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 2000)
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 2000, " ".join(sys.argv[2:]))

@@ -3,8 +3,10 @@
 Nothing happens by itself. Messages wait until they are delivered or dropped, persist tasks until they are persisted,
 time passes when told. n1 has the shortest election timeout, n2 the next.
 
-    nodes 3 [learners=1] [n1.log=1,1,2] [n1.term=2] [n1.vote=n2] [setting=value]
+    nodes 3 [learners=1] [spares=1] [n1.log=1,1,2] [n1.term=2] [n1.vote=n2] [setting=value]
     campaign n1 | propose n1 text | read n1 7 | transfer n1 n2 | tick n1 | compact n1 3
+    change n1 voters=n1,n2,n4 [learners=n5] | fitness n1 n4
+    snapshot n1->n3             n1 offers its state; `install n3` when it is complete; `status n1 n3 ok|failed`
     pass 1000 [n1 n2]           so many ms, ticking every 50, all nodes or those named
     deliver [n1->n2] [Kind]     messages that match, oldest first; from or to may be *
     deliver newest n1->n2       only the last of them: it overtakes the others
@@ -25,24 +27,27 @@ time passes when told. n1 has the shortest election timeout, n2 the next.
 
 from __future__ import annotations
 
-from raftdoc.ids import BootId, Index, NodeId, Term
-from raftdoc.raft import Configuration, Raft, Ready, Rejection, Role
+from raftdoc.ids import BootId, Incarnation, Index, NodeId, Term
+from raftdoc.raft import (
+    Configuration,
+    MembershipChange,
+    Raft,
+    Ready,
+    Rejection,
+    Role,
+    SnapshotMeta,
+    SnapshotOffer,
+)
 from raftdoc.raft.messages import (
     AppendEntries,
-    AppendResponse,
-    Entry,
     HardState,
-    HeartbeatResponse,
     Message,
-    ReadIndexRequest,
-    ReadIndexResponse,
-    TimeoutNow,
     VoteRequest,
-    VoteResponse,
 )
 
 from .disk import Disk
 from .lone import MS, entries, settings
+from .words import membership_of, span, task_of, words_of
 
 TICK_MS = 50
 STRANGER = BootId(7)
@@ -68,6 +73,8 @@ class Actor:
         self.boot = 0
         self.is_up = False
         self.applied_index = Index(0)
+        self.staged: SnapshotMeta | None = None
+        """The state that a leader offered last, all of it."""
         self._chance = FixedChance(0.2 * position)
         self._changes = changes
         self.core: Raft
@@ -87,7 +94,6 @@ class Stage:
         self.waiting: list[Waiting] = []
         self.kept: list[Waiting] = []
         self.cut: set[tuple[NodeId, NodeId]] = set()
-        self.configuration = Configuration(())
         self.lines: list[str] = []
         self._is_quiet = False
 
@@ -110,14 +116,15 @@ class Stage:
     def do_nodes(self, words: list[str]) -> None:
         count = int(words[0])
         options = dict(word.split("=") for word in words[1:])
-        learners = int(options.pop("learners", "0"))
-        names = [NodeId(f"n{number}") for number in range(1, count + learners + 1)]
-        self.configuration = Configuration(tuple(names[:count]), learners=tuple(names[count:]))
+        learners, spares = int(options.pop("learners", "0")), int(options.pop("spares", "0"))
+        names = [NodeId(f"n{number}") for number in range(1, count + learners + spares + 1)]
+        members = Configuration(tuple(names[:count]), learners=tuple(names[count : count + learners]))
         changes = {key: int(value) for key, value in options.items() if "." not in key}
         for position, name in enumerate(names):
             own = {key.split(".")[1]: value for key, value in options.items() if key.startswith(f"{name}.")}
             priority = {"priority": int(own.pop("priority"))} if "priority" in own else {}
-            actor = Actor(name, position, changes | priority, self.configuration)
+            known = members if name in members.members() else Configuration(())
+            actor = Actor(name, position, changes | priority, known)
             terms = [int(term) for term in own.get("log", "").split(",") if term]
             actor.disk.entries = list(entries(1, *terms))
             term = int(own.get("term", terms[-1] if terms else 0))
@@ -165,6 +172,38 @@ class Stage:
         actor = self._on(words[0])
         self._refused(actor, actor.core.transfer(NodeId(words[1]), self.now_ns))
         self._collect(actor)
+
+    def do_change(self, words: list[str]) -> None:
+        actor = self._on(words[0])
+        named = {key: _names(value) for key, value in (word.split("=") for word in words[1:])}
+        change = MembershipChange(named["voters"], named.get("learners", ()))
+        self._refused(actor, actor.core.change_membership(change, self.now_ns))
+        self._collect(actor)
+
+    def do_fitness(self, words: list[str]) -> None:
+        self.lines.append(f"{words[1]} is {self._on(words[0]).core.catch_up(NodeId(words[1])).value}")
+
+    def do_snapshot(self, words: list[str]) -> None:
+        sender, receiver = (self._on(name) for name in words[0].split("->"))
+        core, index = sender.core, sender.applied_index
+        meta = SnapshotMeta(core.term, index, core.log.term_at(index), core.configuration_at(index), 0)
+        offer = SnapshotOffer(meta.term, index, meta.index_term, BootId(sender.boot))
+        verdict = receiver.core.offer_snapshot(sender.node, offer, self.now_ns)
+        self.lines.append(f"{receiver.node} is offered {index}@{meta.index_term}: {verdict.value}")
+        receiver.staged = meta
+        self._collect(receiver)
+
+    def do_install(self, words: list[str]) -> None:
+        actor = self._on(words[0])
+        assert actor.staged is not None
+        is_wanted = actor.core.install_snapshot(actor.staged, Incarnation(actor.disk.incarnation + 1), self.now_ns)
+        if not is_wanted:
+            self.lines.append(f"{actor.node} does not want {actor.staged.index}@{actor.staged.index_term} any more")
+        self._collect(actor)
+
+    def do_status(self, words: list[str]) -> None:
+        self._on(words[0]).core.on_snapshot_status(NodeId(words[1]), words[2] == "ok", self.now_ns)
+        self._collect(self._on(words[0]))
 
     def do_stall(self, words: list[str]) -> None:
         self._on(words[0]).core.on_disk_stalled(words[1] == "on", self.now_ns)
@@ -310,15 +349,22 @@ class Stage:
                 self.lines.append(f"{actor.node} {f'follows {leader}' if is_led else f'is {role.value}'}, term {term}")
             if ready.truncated_from is not None:
                 self.lines.append(f"{actor.node} truncates from {ready.truncated_from}")
+            if ready.membership is not None:
+                self.lines.append(f"{actor.node} has members {membership_of(ready.membership)}")
             self._persist(actor, ready)
             self._post(actor, ready.messages)
             for context, index in ready.reads:
                 self.lines.append(f"{actor.node} may read {context} at {index}")
+            for peer in ready.snapshots:
+                self.lines.append(f"{actor.node} wants a snapshot for {peer}")
+            if ready.installed is not None:
+                actor.applied_index = ready.installed.index
+                self.lines.append(f"{actor.node} goes over to the state at {actor.applied_index}")
             for context in ready.failed_reads:
                 self.lines.append(f"{actor.node} fails read {context}")
             if ready.entries:
                 actor.applied_index = ready.entries[-1].index
-                self._tell(f"{actor.node} applies {_span(ready.entries)}")
+                self._tell(f"{actor.node} applies {span(ready.entries)}")
                 core.on_applied(actor.applied_index, self.now_ns)
 
     def _persist(self, actor: Actor, ready: Ready) -> None:
@@ -326,25 +372,18 @@ class Stage:
         if task is None:
             return
         actor.disk.submit(task, self.now_ns)
-        parts = []
-        if task.hard_state is not None:
-            parts.append(f"term {task.hard_state.term} vote {task.hard_state.vote}")
-        if task.truncate_from is not None:
-            parts.append(f"truncate {task.truncate_from}")
-        if task.entries:
-            parts.append(f"entries {_span(task.entries)}")
-        if task.messages_after:
-            parts.append(
-                "then " + ", ".join(f"{type(message).__name__} to {peer}" for peer, message in task.messages_after)
-            )
-        self._tell(f"{actor.node} persists {'; '.join(parts) if task.hard_state else '; '.join(['nothing', *parts])}")
+        self._tell(f"{actor.node} persists {task_of(task)}")
 
     def _post(self, actor: Actor, messages: list[tuple[NodeId, Message]]) -> None:
         for peer, message in messages:
             lost = " (lost)" if (actor.node, peer) in self.cut else ""
-            self._tell(f"{actor.node}->{peer} {_words(message, self.now_ns)}{lost}")
+            self._tell(f"{actor.node}->{peer} {words_of(message, self.now_ns)}{lost}")
             if not lost:
                 self.waiting.append((actor.node, peer, message))
+
+
+def _names(text: str) -> tuple[NodeId, ...]:
+    return tuple(NodeId(name) for name in text.split(",") if name)
 
 
 def _matches(waiting: Waiting, words: list[str]) -> bool:
@@ -360,41 +399,3 @@ def _matches(waiting: Waiting, words: list[str]) -> bool:
         elif type(message).__name__ != word:
             return False
     return True
-
-
-def _span(span: list[Entry] | tuple[Entry, ...]) -> str:
-    """Return entries as 3@1 4@1 5@2: index@term; more than six as first..last."""
-    if len(span) > 6:
-        return f"{span[0].index}@{span[0].term}..{span[-1].index}@{span[-1].term}"
-    return " ".join(f"{entry.index}@{entry.term}" for entry in span)
-
-
-def _words(message: Message, now_ns: int) -> str:
-    """Return a message as it stands in a transcript; times count back from now."""
-    name = type(message).__name__
-    match message:
-        case VoteRequest():
-            kind = "PreVoteRequest" if message.pre else f"{name}{' forced' if message.forced else ''}"
-            log = f"log {message.last_index}@{message.last_term}"
-            return f"{kind} term {message.term} {log} commit {message.commit_index}@{message.commit_term}"
-        case VoteResponse():
-            kind = "PreVoteResponse" if message.pre else name
-            return f"{kind} term {message.term} {'granted' if message.granted else 'refused'}"
-        case AppendEntries():
-            prev = f"term {message.term} prev {message.prev_index}@{message.prev_term} commit {message.commit_index}"
-            text = f"{name} {prev} [{_span(message.entries)}]" if message.entries else f"Heartbeat {prev}"
-            return text + (f" round {message.read_round}" if message.read_round else "")
-        case AppendResponse():
-            if message.success:
-                return f"{name} term {message.term} match {message.match_index}"
-            conflict = f"{message.conflict_index}@{message.conflict_term}"
-            return f"{name} term {message.term} refused after {message.prev_index}, may agree at {conflict}"
-        case HeartbeatResponse():
-            sent = f"sent {(now_ns - message.sent_ns) // MS} ms ago"
-            return f"{name} term {message.term} {sent}" + (f" round {message.read_round}" if message.read_round else "")
-        case TimeoutNow():
-            return f"{name} term {message.term}"
-        case ReadIndexRequest():
-            return f"{name} term {message.term} read {message.context}"
-        case ReadIndexResponse():
-            return f"{name} term {message.term} read {message.context} index {message.read_index}"

@@ -8,7 +8,8 @@ import pytest
 
 from raftdoc.raft import Raft
 
-from .mutants import MUTANTS, Mutant, StaleMutant, directed_test_catches, planted, seed_that_catches
+from .mutants import MUTANTS
+from .planting import Mutant, StaleMutant, directed_test_catches, planted, seed_that_catches
 
 CHEAP = tuple(mutant for mutant in MUTANTS if 0 < mutant.seeds <= 40)
 SEEDS_MAX = 400

@@ -55,12 +55,13 @@ def test_4_3_new_leader_finishes_a_joint_configuration_that_it_finds() -> None:
     assert node.core.last_index == 3
 
 
-def test_4_3_votes_of_a_joint_configuration_need_both_halves() -> None:
+@pytest.mark.parametrize(("first", "second"), [(N2, N4), (N4, N2)])
+def test_4_3_votes_of_a_joint_configuration_need_both_halves(first: NodeId, second: NodeId) -> None:
     node = Lone(voters=THREE, log=(configuration_entry(1, 1, Configuration((N1, N4, N5), THREE)),))
     node.time_out()
-    node.vote_of(N2, pre=True)
+    node.vote_of(first, pre=True)
     assert node.role is Role.PRE_CANDIDATE
-    node.vote_of(N4, pre=True)
+    node.vote_of(second, pre=True)
     assert node.role is Role.CANDIDATE
 
 

@@ -176,6 +176,7 @@ def test_snapshot_at_or_below_commit_is_old_and_the_leader_is_told_how_far_this_
         node = follower(1, 1, 1, commit=2)
         assert node.offer(N2, 1, (index, 1)) is SnapshotVerdict.OLD
         assert matches(node) == [2]
+        node.compact(2)
         assert not node.install(1, (index, 1), THREE)
         assert node.core.last_index == 3
 
