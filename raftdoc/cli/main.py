@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 import raftdoc
-from raftdoc.cli import bench, dev, inspect, serve, status
+from raftdoc.cli import bench, dev, inspect, serve, simulate, status
 
-COMMANDS = (dev, serve, status, bench, inspect)
+COMMANDS = (dev, serve, status, bench, inspect, simulate)
 DESCRIPTION = """\
 raftdoc: a JSON document database whose every write goes through Raft.
 

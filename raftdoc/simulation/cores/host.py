@@ -49,6 +49,11 @@ class Surroundings(Protocol):
 
     def spread(self, mean_ns: int) -> int: ...
 
+    def count(self, name: str) -> None: ...
+
+    def matched_everywhere(self, host: Host, index: Index) -> None:
+        """A leader tells the others up to where every member holds the log."""
+
 
 class Machine:
     """A state machine that lets the world see what is applied. See `raftdoc.node.replica.StateMachine`."""
@@ -312,11 +317,15 @@ class Host:
         replica, core = self.replica, self.core
         self.disk_model.engine.flush()
         replica.durable_applied_index = self._flushed_index = self.machine.applied_index
+        if replica.is_leader:
+            replica.matched_everywhere = core.min_match_index()
+            self.world.matched_everywhere(self, replica.matched_everywhere)
         index = min(replica.durable_applied_index, replica.matched_everywhere)
         if index > core.log.compacted_index:
             compacted = index, core.log.term_at(index)
             configuration = core.configuration_at(index)
             core.compact(index)
+            self.world.count("compactions")
             record = log_record(GROUP, compacted=compacted, configuration=configuration)
             self.disk_model.submit(record, self.world.now_ns, None, [])
             self.world.stepped(self)

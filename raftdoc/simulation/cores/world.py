@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import msgpack
 
-from raftdoc.ids import NodeId
+from raftdoc.ids import Index, NodeId
 from raftdoc.raft import Configuration, PersistTask, Ready, Role
 from raftdoc.raft.invariants import Invariants, require
 from raftdoc.raft.messages import Entry, EntryKind, Message
@@ -212,6 +212,11 @@ class World:
         known = self._digests.setdefault(last, digest)
         require(known == digest, "I5: replicas differ", host.node, last, known, digest)
 
+    def matched_everywhere(self, host: Host, index: Index) -> None:
+        for other in self.hosts.values():
+            if other is not host:
+                self.schedule(self.spread(self.plan.delay_ns), self._take_matched, other, index)
+
     def failed(self, host: Host) -> None:
         self.count("disk_failures")
         self.crash(host, self._random.randrange(20, 500) * MS)
@@ -235,6 +240,10 @@ class World:
 
     def _deliver(self, sender: NodeId, peer: NodeId, message: Message) -> None:
         self.hosts[peer].deliver(sender, message)
+
+    def _take_matched(self, host: Host, index: Index) -> None:
+        if host.is_reachable:
+            host.replica.matched_everywhere = max(host.replica.matched_everywhere, index)
 
     def _start(self, host: Host) -> None:
         host.start(self._random)
