@@ -1,0 +1,106 @@
+"""Goes on with what the state says is to be done with indexes: builds, and documents whose time is over.
+
+Runs on every node and acts for the groups that this node leads. It keeps nothing: where a build stands and what has
+expired is in the state, so after a change of leader the next one's driver goes on from there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from typing import Final
+
+from raftdoc.database.router import Router
+from raftdoc.errors import DeadlineExceeded, NotFound, OutcomeUnknown, Unavailable
+from raftdoc.ids import GroupId
+from raftdoc.limits import (
+    EXPIRE_DOCUMENTS_MAX,
+    INDEX_STEP_BYTES_MAX,
+    INDEX_STEP_DOCUMENTS_MAX,
+    INDEX_STEPS_IN_FLIGHT_MAX,
+    NS_PER_MS,
+)
+from raftdoc.node.node import Node
+from raftdoc.node.replica import Replica
+from raftdoc.statemachine import commands
+from raftdoc.statemachine.database_machine import DatabaseMachine
+from raftdoc.statemachine.index_reads import Build, IndexRef
+from raftdoc.statemachine.outcome import Outcome
+
+log = logging.getLogger("raftdoc.database")
+
+ROUND_INTERVAL_S: Final = 0.2
+STEP_TIMEOUT_MS: Final = 5000
+
+
+class IndexDriver:
+    def __init__(self, node: Node, router: Router) -> None:
+        self._node = node
+        self._router = router
+        self._busy: set[GroupId] = set()
+
+    async def run(self) -> None:
+        """Look for work in the groups led here every fifth of a second; runs until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            while True:
+                for replica in list(self._node.replicas.values()):
+                    machine = replica.machine
+                    if isinstance(machine, DatabaseMachine) and self._has_work(replica, machine):
+                        self._busy.add(replica.group)
+                        tasks.create_task(self._work(replica, machine))
+                await asyncio.sleep(ROUND_INTERVAL_S)
+
+    def _has_work(self, replica: Replica, machine: DatabaseMachine) -> bool:
+        if not replica.is_leader or replica.group in self._busy:
+            return False
+        return bool(machine.index_builds() or machine.expired(self._node.clock.wall_ms()))
+
+    async def _work(self, replica: Replica, machine: DatabaseMachine) -> None:
+        try:
+            done: Build | None = None
+            while replica.is_leader and (builds := machine.index_builds()) and builds[0] != done:
+                done = builds[0]
+                await self._build(replica, machine, done)
+            for ref in machine.expired(self._node.clock.wall_ms()):
+                await self._expire(replica, ref)
+        except (Unavailable, DeadlineExceeded, OutcomeUnknown, NotFound) as error:
+            log.debug("work on indexes stopped for now group=%d reason=%s", replica.group, error)
+        finally:
+            self._busy.discard(replica.group)
+
+    async def _build(self, replica: Replica, machine: DatabaseMachine, build: Build) -> None:
+        """Propose the steps of a build, some at a time, until the index is built or gone or a step was lost."""
+        start: bytes | None = build.built_to
+        steps: deque[asyncio.Future[Outcome]] = deque()
+        try:
+            while steps or start is not None:
+                if start is not None and len(steps) < INDEX_STEPS_IN_FLIGHT_MAX:
+                    stop = machine.next_stop(
+                        Build(build.ref, start),
+                        documents_max=INDEX_STEP_DOCUMENTS_MAX,
+                        bytes_max=INDEX_STEP_BYTES_MAX,
+                    )
+                    steps.append(self._start(replica, commands.build_index(*build.ref, start, stop)))
+                    start = stop
+                    continue
+                outcome = await steps.popleft()
+                if outcome.data != "building" or not replica.is_leader:
+                    return
+        finally:
+            for step in steps:
+                step.cancel()
+
+    async def _expire(self, replica: Replica, ref: IndexRef) -> None:
+        command = commands.expire(*ref, EXPIRE_DOCUMENTS_MAX)
+        while replica.is_leader and (await self._start(replica, command)).data == EXPIRE_DOCUMENTS_MAX:
+            pass
+
+    def _start(self, replica: Replica, command: bytes) -> asyncio.Future[Outcome]:
+        # A step may be done twice: a build's begins where the build stands or does nothing, and what expired is gone.
+        deadline_ns = self._node.clock.now_ns() + STEP_TIMEOUT_MS * NS_PER_MS
+        return self._router.start(replica.group, command, deadline_ns, has_key=True, accept=_as_it_is)
+
+
+def _as_it_is(outcome: Outcome) -> Outcome:
+    return outcome
