@@ -11,6 +11,7 @@ Rules that make a plan true, not only fast:
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 from typing import Final, NamedTuple
 
@@ -19,7 +20,7 @@ from raftdoc.errors import InvalidQuery
 from raftdoc.query.bounds import Condition, Conjunction, conjunction_of
 from raftdoc.query.filter import Filter, parse_filter
 from raftdoc.query.implication import has_one_of, implies
-from raftdoc.query.index_definition import ID_INDEX_NAME, IndexDefinition
+from raftdoc.query.index_definition import IndexDefinition
 from raftdoc.query.intervals import EVERYTHING, Interval, Intervals, intersection
 from raftdoc.query.paths_read import paths_of
 from raftdoc.query.plan import KeyRange, Plan, SortKind
@@ -59,7 +60,7 @@ def candidates(wanted: Wanted, reader: DocumentReader) -> list[Plan]:
         InvalidQuery: the hint names no index, or one that cannot answer.
     """
     planner = _Planner(wanted, reader)
-    plans = [planner.by_id(), *planner.by_indexes()]
+    plans = planner.with_costs([planner.by_id(), *planner.by_indexes()])
     if wanted.hint is not None:
         plans = [plan for plan in plans if plan.name == wanted.hint]
         if not plans:
@@ -94,13 +95,8 @@ class _Planner:
             ranges = ((b"", None),)
         estimate = self._estimate(None, ranges)
         sort, reverse = self._order([field], _points(intervals))
-        cost = float(estimate)
-        if sort != "memory":
-            cost = min(cost, self._until_enough(estimate, is_exact=self._wanted.filter.is_everything))
         is_exact = self._is_exact(used) or self._wanted.filter.is_everything
-        return Plan(
-            None, ranges, is_bounded, reverse, sort, False, is_exact, estimate, self._with_sort(cost, estimate, sort)
-        )
+        return Plan(None, ranges, is_bounded, reverse, sort, False, is_exact, estimate, 0.0)
 
     def by_indexes(self) -> list[Plan]:
         """Return a plan for each index that can answer and is of some use."""
@@ -124,12 +120,20 @@ class _Planner:
         ranges = _ranges(fields, bounds)
         is_exact = self._wanted.filter.is_everything or (not index.is_multikey and self._is_exact(used))
         estimate = self._estimate(index, ranges)
-        per_key = COST_OF_KEY if is_covered else COST_OF_KEY + COST_OF_FETCH
-        cost = estimate * per_key
-        if sort != "memory":
-            cost = min(cost, self._until_enough(estimate, is_exact=is_exact) * per_key)
-        cost = self._with_sort(cost, estimate, sort)
-        return Plan(index, ranges, bool(bounds), reverse, sort, is_covered, is_exact, estimate, cost)
+        return Plan(index, ranges, bool(bounds), reverse, sort, is_covered, is_exact, estimate, 0.0)
+
+    def with_costs(self, plans: list[Plan]) -> list[Plan]:
+        """Return the plans with what they cost: the narrowest of them tells how many documents can match at all."""
+        matches = min(plan.estimated_keys for plan in plans)
+        return [replace(plan, cost=self._cost(plan, matches)) for plan in plans]
+
+    def _cost(self, plan: Plan, matches: int) -> float:
+        keys = float(plan.estimated_keys)
+        if plan.sort != "memory" and self._wanted.row_count is not None and keys:
+            share = 1.0 if plan.is_exact else max(min(MATCHED_SHARE, matches / keys), 1 / keys)
+            keys = min(keys, self._wanted.row_count / share)
+        cost = keys * _cost_per_key(plan)
+        return cost + plan.estimated_keys * COST_OF_SORT if plan.sort == "memory" else cost
 
     def _has_all(self, index: IndexDefinition) -> bool:
         """Return whether every document that the filter matches is in the index."""
@@ -210,14 +214,11 @@ class _Planner:
         counted = sum(self._reader.estimate(index, start, stop) for start, stop in some)
         return counted if len(some) == len(ranges) else counted * len(ranges) // len(some)
 
-    def _until_enough(self, estimate: int, *, is_exact: bool) -> float:
-        if self._wanted.row_count is None:
-            return float(estimate)
-        return self._wanted.row_count * (1 if is_exact else 1 / MATCHED_SHARE)
 
-    @staticmethod
-    def _with_sort(cost: float, estimate: int, sort: SortKind) -> float:
-        return cost + estimate * COST_OF_SORT if sort == "memory" else cost
+def _cost_per_key(plan: Plan) -> float:
+    if plan.index is None:
+        return 1.0
+    return COST_OF_KEY if plan.is_covered else COST_OF_KEY + COST_OF_FETCH
 
 
 def _points(intervals: Intervals) -> int:
@@ -256,11 +257,3 @@ def _ranges(fields: list[_Field], bounds: list[Intervals]) -> tuple[KeyRange, ..
         start, stop = parts[-1]
         found.append((prefix + start, prefix + stop))
     return tuple(sorted(found, key=lambda bounds: bounds[0]))
-
-
-def id_plan(*, reverse: bool = False) -> Plan:
-    """Return the plan that reads everything in the order of the ids."""
-    return Plan(None, ((b"", None),), False, reverse, "none", False, True, 0, 0.0)
-
-
-__all__ = ["ID_INDEX_NAME", "Wanted", "candidates", "id_plan"]

@@ -25,14 +25,21 @@ _LENGTH = Struct(">I")
 class Position(NamedTuple):
     kind: Kind
     """`q` is `p` backwards."""
-    index: str
+    index_name: str
     """The name of the index; empty where there is none."""
     first: bytes
     id_key: bytes
 
     def encode(self) -> bytes:
-        name = self.index.encode()
-        return b"%c%c%b%b%b%b" % (ord(self.kind), len(name), name, _LENGTH.pack(len(self.first)), self.first, self.id_key)
+        name = self.index_name.encode()
+        return b"%c%c%b%b%b%b" % (
+            ord(self.kind),
+            len(name),
+            name,
+            _LENGTH.pack(len(self.first)),
+            self.first,
+            self.id_key,
+        )
 
 
 def decode_position(data: bytes) -> Position:

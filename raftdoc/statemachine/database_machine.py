@@ -28,6 +28,7 @@ from raftdoc.statemachine.dispatch import apply_commands, holds_commands
 from raftdoc.statemachine.index_reads import Build, IndexRef, IndexView, builds, expired, next_stop
 from raftdoc.statemachine.index_records import IndexInfo
 from raftdoc.statemachine.outcome import CollectionInfo, Outcome, RequestRecord, StoredDocument
+from raftdoc.statemachine.reader import DatabaseReader
 from raftdoc.statemachine.requests import Requests
 from raftdoc.statemachine.staging import Staged, load_number, load_progress
 from raftdoc.storage.engine import Engine
@@ -164,6 +165,15 @@ class DatabaseMachine:
             byte_count += len(value)
             last = key
         return documents, None
+
+    def reader(self) -> DatabaseReader:
+        """Return the state as it is now, for queries; it has to be closed.
+
+        Raises:
+            NotFound: the database is closed.
+        """
+        self._check_open()
+        return DatabaseReader(self._engine, self._collections)
 
     def collections(self) -> list[CollectionInfo]:
         """Return all collections in the order of their names.
