@@ -224,6 +224,10 @@ class Raft:
     # Views ----------------------------------------------------------------------------------------
 
     @property
+    def node(self) -> NodeId:
+        return self._state.settings.node
+
+    @property
     def role(self) -> Role:
         return self._state.role
 

@@ -84,8 +84,11 @@ def draw(random: Random) -> Plan:
 def _draw_for_leases(random: Random) -> Plan:
     """Return a plan in which nobody falls far behind, so that whoever may not be elected could be."""
     choice = random.choice
+    changes = random.random() < 0.3
     return Plan(
-        voter_count=choice((3, 3, 5)),
+        voter_count=choice((1, 1, 2, 3)) if changes else choice((3, 3, 5)),
+        spare_count=choice((2, 3)) if changes else 0,
+        change_interval_ns=choice((50, 150)) * MS if changes else 0,
         clock_rate_error=choice((0.0, 0.01)),
         delay_ns=choice((1, 4, 20)) * MS,
         delay_tail_ns=choice((0, 200)) * MS,
@@ -94,7 +97,10 @@ def _draw_for_leases(random: Random) -> Plan:
         read_share=0.8,
         burst_ns=100 * MS,
         fault_interval_ns=choice((300, 800)) * MS,
-        faults=tuple(fault for fault in LEASE_FAULTS if random.random() < 0.5),
+        faults=(
+            *(fault for fault in LEASE_FAULTS if random.random() < 0.5),
+            *(("change_and_cut", "isolate_leader") if changes else ()),
+        ),
     )
 
 

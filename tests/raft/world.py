@@ -92,6 +92,8 @@ class World:
         leaders = [member.core for member in self.members.values() if member.core.role is Role.LEADER]
         if highest < self._goal or len(leaders) != 1 or leaders[0].configuration.is_joint():
             return False
+        if not leaders[0].configuration.is_voter(leaders[0].node):
+            return False
         inside = [self.members[node] for node in leaders[0].configuration.members()]
         return all(
             member.core.commit_index == highest == member.applied_index
