@@ -17,7 +17,10 @@ from raftdoc.database.bulk import Bulk, Items
 from raftdoc.database.bulk_writes import BulkWrites
 from raftdoc.database.catalog import Catalog, refuse_options
 from raftdoc.database.conductor import Conductor
-from raftdoc.database.membership import Membership
+from raftdoc.database.index_driver import IndexDriver
+from raftdoc.database.indexes import Indexes, IndexStatus
+from raftdoc.database.membership import KINDS, Membership
+from raftdoc.database.operations import Operations
 from raftdoc.database.reads import Reads
 from raftdoc.database.requests import (
     ClusterStatus,
@@ -60,6 +63,9 @@ class Database:
         self._membership = membership
         self._reads = Reads(node, directory, router)
         self._writes = Writes(directory, router, self._reads)
+        self._indexes = Indexes(directory, self._reads, self._writes)
+        finders = dict.fromkeys(KINDS, membership.operation) | {"index": self._indexes.operation}
+        self._operations = Operations(finders)
         self._bulk = Bulk(router, self._reads)
         updates = Updates(self._writes, self._reads)
         self.patch_document = updates.patch
@@ -119,6 +125,22 @@ class Database:
     async def collection_info(self, request: Request, database: str, name: str) -> CollectionInfo:
         return await self._reads.collection(request, database, name)
 
+    # Indexes --------------------------------------------------------------------------------------
+
+    async def create_index(
+        self, request: Request, database: str, collection: str, specification: dict[str, object]
+    ) -> tuple[Outcome, IndexStatus]:
+        return await self._indexes.create(request, database, collection, specification)
+
+    async def indexes(self, request: Request, database: str, collection: str) -> list[IndexStatus]:
+        return await self._indexes.list(request, database, collection)
+
+    async def index(self, request: Request, database: str, collection: str, name: str) -> IndexStatus:
+        return await self._indexes.get(request, database, collection, name)
+
+    async def drop_index(self, request: Request, database: str, collection: str, name: str) -> Outcome:
+        return await self._indexes.drop(request, database, collection, name)
+
     # Databases and the cluster --------------------------------------------------------------------
 
     async def create_database(
@@ -177,15 +199,16 @@ class Database:
         return await self._membership.drain(request, node, undo=undo)
 
     async def operation(self, request: Request, id: str) -> OperationInfo:
-        return await self._membership.operation(request, id)
+        return await self._operations.get(request, id)
 
 
 class Assembly(NamedTuple):
-    """The database over a node, and those who look after it: somebody has to run `steward` and `conductor`."""
+    """The database over a node, and those who look after it, which somebody has to run."""
 
     database: Database
     steward: Steward
     conductor: Conductor
+    index_driver: IndexDriver
 
 
 def assemble(
@@ -207,4 +230,5 @@ def assemble(
         Database(node, directory, router, catalog, status, membership),
         Steward(node, directory, router, catalog, me, status.cluster_id, surroundings),
         Conductor(node, directory, router, views, calls, surroundings.is_connected),
+        IndexDriver(node, router),
     )

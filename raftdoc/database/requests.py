@@ -10,6 +10,7 @@ from raftdoc.sharding import NodeState
 from raftdoc.statemachine.outcome import Idempotency, Outcome, StoredDocument
 
 Consistency = Literal["linearizable", "stale"]
+OperationState = Literal["running", "done", "failed"]
 
 
 @dataclass(slots=True)
@@ -104,7 +105,7 @@ class OperationInfo(NamedTuple):
 
     id: str
     kind: str
-    state: Literal["running", "done", "failed"]
+    state: OperationState
     detail: str
     done: int
     total: int

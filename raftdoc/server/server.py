@@ -78,6 +78,7 @@ async def _live(runtime: Runtime, settings: Settings) -> None:
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(runtime.steward.run())
         tasks.create_task(runtime.conductor.run())
+        tasks.create_task(runtime.index_driver.run())
 
 
 def _calm_collector() -> None:
