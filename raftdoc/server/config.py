@@ -154,6 +154,12 @@ def _secret_beyond_loopback(peer: Address, secret: bytes, secret_file: Path | No
     return f"secret_file is not set: peer {peer} can be reached from other machines, which must prove that they may"
 
 
+def _joins_or_founds(node: str, peers: Mapping[str, str], join: str) -> str:
+    if not join or set(peers) <= {node}:
+        return ""
+    return "join and peers are both set: peers are for the first nodes of a cluster, join is for those that come later"
+
+
 def _one_secret(secret: bytes, secret_file: Path | None) -> str:
     return "secret and secret_file are both set: leave out one" if secret and secret_file else ""
 
@@ -170,6 +176,7 @@ _RULES: tuple[tuple[tuple[str, ...], Callable[..., str]], ...] = (
     (("heartbeat_interval_ms", "election_timeout_ms"), _heartbeat_fits),
     (("node", "peers"), _is_among_peers),
     (("peers",), _addresses_differ),
+    (("node", "peers", "join"), _joins_or_founds),
     (("node", "dial"), _dials_others),
     (("peer", "secret", "secret_file"), _secret_beyond_loopback),
     (("secret", "secret_file"), _one_secret),

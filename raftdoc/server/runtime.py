@@ -25,7 +25,7 @@ from raftdoc.database.database import assemble
 from raftdoc.database.status import Status
 from raftdoc.database.surroundings import Surroundings
 from raftdoc.errors import WrongStore
-from raftdoc.ids import CATALOG_GROUP, BootId
+from raftdoc.ids import CATALOG_GROUP, BootId, NodeId
 from raftdoc.limits import NS_PER_MS
 from raftdoc.node.clock import Clock, FileClock, SystemClock
 from raftdoc.node.log_writer import LogWriter
@@ -37,6 +37,7 @@ from raftdoc.node.snapshot_metrics import SnapshotMetrics
 from raftdoc.node.snapshots import Snapshots
 from raftdoc.node.ticker import Ticker
 from raftdoc.raft import Configuration
+from raftdoc.server.joining import ask_to_join
 from raftdoc.server.settings import Settings
 from raftdoc.statemachine.catalog_machine import NodeRecord
 from raftdoc.storage.data_directory import DataDirectory, filesystem_of
@@ -133,7 +134,7 @@ class Runtime:
             replica_count=settings.replicas,
         )
         me = _me(settings, data)
-        database, self.steward, self.conductor = assemble(
+        database, self.steward, self.conductor, self.index_driver = assemble(
             self.node, self._directory, leaders, status, me, random, surroundings
         )
         self._http = HttpServer(database, _http_settings(settings), self._registry, on_fatal)
@@ -165,8 +166,13 @@ class Runtime:
         await self._transport.start()
         self._ticker.start()
         if CATALOG_GROUP not in self.node.replicas:
-            await self._admitted()
-            self._create_catalog()
+            if settings.join:
+                self._directory.meet(await ask_to_join(settings, self._data.identity.store))
+                self._reconciler.dial()
+                self._create_catalog(())
+            else:
+                await self._admitted()
+                self._create_catalog(tuple(sorted(settings.peers)))
         self._reconciler.run()
         await self._http.start(settings.http.host, settings.http.port)
 
@@ -226,11 +232,11 @@ class Runtime:
                     raise WrongStore(refusal.detail)
             await asyncio.sleep(POLL_INTERVAL_S)
 
-    def _create_catalog(self) -> None:
-        voters = tuple(sorted(self._settings.peers))
+    def _create_catalog(self, voters: tuple[NodeId, ...]) -> None:
+        """Create the catalog's replica: a founder's, or that of a node which learns from the log who belongs to it."""
         replica, record = self._factory.new(CATALOG_GROUP, Configuration(voters))
         self.node.add_replica(replica, record)
-        if voters[0] == self.node.node:
+        if voters[:1] == (self.node.node,):
             replica.core.campaign(self._clock.now_ns())
 
 
