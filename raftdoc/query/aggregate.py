@@ -70,6 +70,10 @@ class Pipeline:
         """The leading `$match`: documents that it does not match need not be handed in."""
         return self.stages[0].filter if self.stages and isinstance(self.stages[0], Match) else None
 
+    def split(self) -> tuple[Pipeline, Pipeline]:
+        """Return the first stage and the others."""
+        return Pipeline(self.stages[:1]), Pipeline(self.stages[1:])
+
     def run(self, documents: Iterable[Document | None], context: Context) -> Items:
         """Return what comes out of the last stage; None is a pause, handed on from the documents.
 
@@ -117,7 +121,7 @@ def _parse_stage(spec: Value, pointer: str, setting: Setting) -> Stage:
 
 
 def _number_of_unknown(name: str, setting: Setting) -> int:
-    if setting.inside == "$facet" and name in _WRITING | _ELSEWHERE:
+    if setting.is_in_facet and name in _WRITING | _ELSEWHERE:
         return NOT_IN_FACET
     if name in _WRITING:
         return {"$lookup": 51047, "$unionWith": 31441}.get(setting.inside, UNKNOWN_STAGE)

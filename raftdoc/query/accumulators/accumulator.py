@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
-from raftdoc.query.expression import Expression
+if TYPE_CHECKING:
+    # Expressions use accumulators: `{"$sum": ["$a", "$b"]}`.
+    from raftdoc.query.expression import Expression
 
 Value: TypeAlias = Any
 

@@ -148,7 +148,7 @@ def _parse_ranked(name: str, operator: str, operand: Value, scope: Scope, pointe
     def run(frame: Frame) -> Value:
         return sort.key(frame[0]), run_output(frame)
 
-    count_of = (lambda _: 1) if is_single else _count_of(operand["n"], scope, f"{pointer}/n")
+    count_of = _count_of(1 if is_single else operand["n"], scope, f"{pointer}/n")
     is_bottom = _RANKED[operator]
 
     def make(group: Value) -> Accumulator:

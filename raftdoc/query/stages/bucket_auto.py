@@ -100,6 +100,8 @@ def build_bucket_auto(spec: Value, pointer: str, setting: Setting) -> BucketAuto
         raise fault("groupBy is a field path or an expression", f"{pointer}/groupBy", 40239)
     count = _count(spec["buckets"], f"{pointer}/buckets") if "buckets" in spec else 0
     fields = output_fields(spec, pointer, setting, not_object=40244)
+    if not fields:
+        fields = output_fields({}, pointer, setting, not_object=40244)
     granularity = None
     if "granularity" in spec:
         granularity = _granularity(spec["granularity"], f"{pointer}/granularity")

@@ -43,7 +43,7 @@ class Facet:
 
 def build_facet(spec: Value, pointer: str, setting: Setting) -> Facet:
     """Raise InvalidQuery unless it is an object of names to pipelines."""
-    if setting.inside == "$facet":
+    if setting.is_in_facet:
         raise fault("$facet does not stand in a $facet", pointer, NOT_IN_FACET)
     if not is_object(spec) or not spec:
         raise fault("$facet takes an object of names to pipelines", pointer, 40169)

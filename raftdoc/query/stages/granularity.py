@@ -79,11 +79,11 @@ def _series_above(series: Sequence[int], number: float) -> float:
         return 0.0
     scale = 1.0
     while number >= series[-1] * scale:
-        if number < series[0] * scale * 10:
-            return series[0] * scale * 10
+        if number < series[0] * (scale * 10.0):
+            return series[0] * (scale * 10.0)
         scale *= 10.0
     while number < series[0] * scale:
-        if number >= series[-1] * scale / 10:
+        if number >= series[-1] * (scale / 10.0):
             return series[0] * scale
         scale /= 10.0
     return series[bisect_right([step * scale for step in series], number)] * scale
@@ -94,11 +94,11 @@ def _series_below(series: Sequence[int], number: float) -> float:
         return 0.0
     scale = 1.0
     while number <= series[0] * scale:
-        if number > series[-1] * scale / 10:
-            return series[-1] * scale / 10
+        if number > series[-1] * (scale / 10.0):
+            return series[-1] * (scale / 10.0)
         scale /= 10.0
     while number > series[-1] * scale:
-        if number <= series[0] * scale * 10:
+        if number <= series[0] * (scale * 10.0):
             return series[-1] * scale
         scale *= 10.0
     return series[bisect_left([step * scale for step in series], number) - 1] * scale

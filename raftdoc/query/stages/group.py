@@ -181,29 +181,32 @@ class Bucket:
         return find
 
 
-_BUCKET_NAMES: Final = ("groupBy", "boundaries", "default", "output")
-
-
 def build_bucket(spec: Value, pointer: str, setting: Setting) -> Bucket:
     """Raise InvalidQuery unless it is an object of groupBy, boundaries and their like."""
     if not is_object(spec):
         raise fault("$bucket takes an object", pointer, 40201)
-    for name in spec:
-        if name not in _BUCKET_NAMES:
-            raise fault(f"$bucket has no member {name!r}", f"{pointer}/{escaped(name)}", 40197)
-    if "groupBy" in spec and not is_path_or_expression(spec["groupBy"]):
-        raise fault("groupBy is a field path or an expression", f"{pointer}/groupBy", 40202)
-    boundaries = _boundaries(spec["boundaries"], f"{pointer}/boundaries", setting) if "boundaries" in spec else ()
-    default = MISSING
-    if "default" in spec:
-        default = _constant(spec["default"], f"{pointer}/default", setting, 40195)
-    fields = output_fields(spec, pointer, setting, not_object=40196)
+    boundaries: list[Value] = []
+    default: Value = MISSING
+    fields = output_fields({}, pointer, setting, not_object=40196)
+    for name, value in spec.items():
+        below = f"{pointer}/{escaped(name)}"
+        if name == "groupBy":
+            if not is_path_or_expression(value):
+                raise fault("groupBy is a field path or an expression", below, 40202)
+        elif name == "boundaries":
+            boundaries = _boundaries(value, below, setting)
+        elif name == "default":
+            default = _constant(value, below, setting, 40195)
+        elif name == "output":
+            fields = output_fields(spec, pointer, setting, not_object=40196)
+        else:
+            raise fault(f"$bucket has no member {name!r}", below, 40197)
     if "groupBy" not in spec or not boundaries:
         raise fault("$bucket needs groupBy and boundaries", pointer, 40198)
     if default is not MISSING and order_key(boundaries[0]) <= order_key(default) < order_key(boundaries[-1]):
         raise fault("the default lies outside the boundaries", f"{pointer}/default", 40199)
-    value = setting.expression(spec["groupBy"], f"{pointer}/groupBy")
-    return Bucket(value, tuple(boundaries), default, fields, pointer)
+    by = setting.expression(spec["groupBy"], f"{pointer}/groupBy")
+    return Bucket(by, tuple(boundaries), default, fields, pointer)
 
 
 def is_path_or_expression(spec: Value) -> bool:

@@ -47,7 +47,7 @@ def local_values(document: Document, path: Path) -> list[Value]:
             values += value
         else:
             values.append(None if value is MISSING else value)
-    return values
+    return values or [None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +58,8 @@ class Lookup:
     """The path here and the path there that have to be equal."""
     let: tuple[tuple[str, Expression], ...]
     pipeline: Runnable | None
+    own: Runnable | None
+    """The `$documents` of the pipeline, taken off it where documents of it are joined by fields."""
     pointer: str
 
     def run(self, documents: Iterable[Document | None], context: Context) -> Items:
@@ -121,7 +123,7 @@ class _Source:
     def _fill(self, path: Path) -> Items:
         """Read the other collection into the table; yields pauses only."""
         table: dict[Hashable, list[tuple[int, Document]]] = {}
-        for ordinal, document in enumerate(read(self.context, self.stage.collection)):
+        for ordinal, document in enumerate(self._all()):
             if document is None:
                 yield None
                 continue
@@ -130,11 +132,17 @@ class _Source:
                 table.setdefault(key, []).append((ordinal, document))
         self.table = table
 
+    def _all(self) -> Items:
+        """Return the documents of the other collection, or of the `$documents` that stands for it."""
+        if self.stage.own is None:
+            return read(self.context, self.stage.collection)
+        return self.stage.own.run((), self.context)
+
     def _equal(self, values: list[Value]) -> list[Document]:
         assert self.table is not None
         if len(values) == 1:
             return [document for _, document in self.table.get(identity_key(values[0]), ())]
-        found = {}
+        found: dict[int, Document] = {}
         for value in values:
             found.update(self.table.get(identity_key(value), ()))
         return [found[ordinal] for ordinal in sorted(found)]
@@ -147,6 +155,8 @@ def build_lookup(spec: Value, pointer: str, setting: Setting) -> Lookup:
     """Raise InvalidQuery unless it is an object of `as` and what is to be joined."""
     if not is_object(spec):
         raise fault("$lookup takes an object", pointer, FAILED_TO_PARSE)
+    if "from" not in spec and not _begins_with_documents(spec.get("pipeline")):
+        raise fault("$lookup needs from, or a pipeline that begins with $documents", pointer, FAILED_TO_PARSE)
     for name in spec:
         if name not in _LOOKUP_NAMES:
             raise fault(f"$lookup has no member {name!r}", f"{pointer}/{escaped(name)}", 40415)
@@ -162,16 +172,16 @@ def build_lookup(spec: Value, pointer: str, setting: Setting) -> Lookup:
         raise fault("$lookup needs a pipeline, or localField and foreignField", pointer, FAILED_TO_PARSE)
     if let and stages is None:
         raise fault("let needs a pipeline", f"{pointer}/let", FAILED_TO_PARSE)
-    if collection is None and stages is None:
-        raise fault("$lookup needs the collection to join", pointer, FAILED_TO_PARSE)
     fields = None
     if local is not None and foreign is not None:
         fields = parse_path(local, f"{pointer}/localField"), parse_path(foreign, f"{pointer}/foreignField")
-    pipeline = None
+    pipeline, own = None, None
     if stages is not None:
         pipeline = _parse_inner(stages, f"{pointer}/pipeline", setting, {name for name, _ in let}, collection)
+        if fields is not None and pipeline.is_source:
+            own, pipeline = pipeline.split()
     assert target is not None
-    return Lookup(parse_path(target, f"{pointer}/as"), collection, fields, let, pipeline, pointer)
+    return Lookup(parse_path(target, f"{pointer}/as"), collection, fields, let, pipeline, own, pointer)
 
 
 def _parse_inner(
@@ -179,11 +189,13 @@ def _parse_inner(
 ) -> Runnable:
     variables = setting.variables | names
     pipeline = setting.parse(stages, pointer, setting.below("$lookup", pointer, variables))
-    if collection is None and not pipeline.is_source:
-        raise fault("without a collection the pipeline begins with $documents", pointer, FAILED_TO_PARSE)
     if collection is not None and pipeline.is_source:
         raise fault("$documents takes the place of a collection", pointer, INVALID_NAMESPACE)
     return pipeline
+
+
+def _begins_with_documents(stages: Value) -> bool:
+    return isinstance(stages, list) and bool(stages) and isinstance(stages[0], dict) and "$documents" in stages[0]
 
 
 def _text(spec: dict[str, Value], name: str, pointer: str, *, absent: int | None = None) -> str | None:
@@ -193,6 +205,8 @@ def _text(spec: dict[str, Value], name: str, pointer: str, *, absent: int | None
         return None
     if not isinstance(spec[name], str):
         raise fault(f"{name!r} is a string", f"{pointer}/{name}", TYPE_MISMATCH)
+    if not spec[name] and absent is None:
+        raise fault(f"{name!r} is not empty", f"{pointer}/{name}", FAILED_TO_PARSE)
     return spec[name]  # type: ignore[no-any-return]
 
 
@@ -224,7 +238,7 @@ def _stages(spec: dict[str, Value], pointer: str) -> list[Value] | None:
 def _let(spec: dict[str, Value], pointer: str, setting: Setting) -> tuple[tuple[str, Expression], ...]:
     variables, below = spec.get("let", {}), f"{pointer}/let"
     if not is_object(variables):
-        raise fault("let is an object", below, FAILED_TO_PARSE)
+        raise fault("let is an object", below, TYPE_MISMATCH)
     made = []
     for name, value in variables.items():
         at = f"{below}/{escaped(name)}"

@@ -13,7 +13,7 @@ from raftdoc.query.expression import Expression, evaluate
 from raftdoc.query.expressions.compile import escaped
 from raftdoc.query.expressions.scope import Value, fault
 from raftdoc.query.filter import Filter, parse_filter
-from raftdoc.query.numbers import as_whole, is_number
+from raftdoc.query.numbers import as_float, as_whole, is_number
 from raftdoc.query.projection import Projection, parse_projection
 from raftdoc.query.stages.stage import Document, Items, Meter, Setting, StageBuilder
 from raftdoc.query.type_names import type_name
@@ -166,17 +166,22 @@ def build_sample(spec: Value, pointer: str, setting: Setting) -> Sample:
     """Raise InvalidQuery unless it is an object of a positive size."""
     if not is_object(spec):
         raise fault("$sample takes an object", pointer, 28745)
-    for name in spec:
+    size = None
+    for name, value in spec.items():
         if name != "size":
             raise fault(f"$sample has no member {name!r}", f"{pointer}/{escaped(name)}", 28748)
-    if "size" not in spec:
+        size = _sample_size(value, f"{pointer}/size")
+    if size is None:
         raise fault("$sample needs a size", pointer, 28749)
-    if not is_number(spec["size"]):
-        raise fault("the size is a number", f"{pointer}/size", 28746)
-    size = as_whole(spec["size"]) or 0
-    if size < 1:
-        raise fault("the size is a positive whole number", f"{pointer}/size", 28747)
     return Sample(size, pointer)
+
+
+def _sample_size(value: Value, pointer: str) -> int:
+    if not is_number(value):
+        raise fault("the size is a number", pointer, 28746)
+    if as_float(value) < 1:
+        raise fault("the size is positive", pointer, 28747)
+    return int(as_float(value))
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +201,9 @@ class Documents:
 
 def build_documents(spec: Value, pointer: str, setting: Setting) -> Documents:
     """Raise InvalidQuery unless it is an expression, and the first stage."""
-    if not setting.is_first or setting.inside == "$facet":
+    if setting.inside == "$facet":
+        raise fault("$documents does not stand in a $facet", pointer, 40600)
+    if not setting.is_first:
         raise fault("$documents is the first stage of a pipeline", pointer, 40602)
     expression = setting.expression(spec, pointer)
     if expression.is_constant and (expression.constant is MISSING or not isinstance(expression.constant, list)):

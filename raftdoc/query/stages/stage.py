@@ -37,6 +37,10 @@ class Runnable(Protocol):
         """Whether it begins with documents of its own."""
         ...
 
+    def split(self) -> tuple[Runnable, Runnable]:
+        """Return its first stage and the others."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Setting:
@@ -49,6 +53,8 @@ class Setting:
     is_first: bool = False
     inside: str = ""
     """The stage that the pipeline stands in, as `$facet`; empty: none."""
+    is_in_facet: bool = False
+    """Whether one of the stages around it is a `$facet`."""
 
     def expression(self, spec: Value, pointer: str, *, constants: Mapping[str, Value] | None = None) -> Expression:
         """Compile an expression of this stage.
@@ -71,6 +77,7 @@ class Setting:
             variables=self.variables if variables is None else variables,
             depth=self.depth + 1,
             inside=stage,
+            is_in_facet=self.is_in_facet or stage == "$facet",
         )
 
 
