@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 import raftdoc
-from raftdoc.cli import bench, dev, inspect, serve, simulate, status
+from raftdoc.cli import bench, dev, inspect, serve, shell, simulate, status
 
-COMMANDS = (dev, serve, status, bench, inspect, simulate)
+COMMANDS = (dev, serve, status, shell, bench, inspect, simulate)
 DESCRIPTION = """\
 raftdoc: a JSON document database whose every write goes through Raft.
 
