@@ -7,12 +7,13 @@ from collections.abc import Callable
 import pytest
 from world import World
 
-from raftdoc.ids import GroupId, NodeId
+from raftdoc.ids import BootId, GroupId, NodeId, Term
 from raftdoc.limits import KIB, MIB
 from raftdoc.node.replica import Replica
 from raftdoc.node.snapshot_receiver import Incoming, Stage
 from raftdoc.statemachine.digest import recompute_digest
 from raftdoc.storage.keyspace import GroupKeys, group_range
+from raftdoc.wire.messages import SnapshotBegin, SnapshotChunk, SnapshotEnd
 
 DB, COLLECTION = "shop", "orders"
 
@@ -214,3 +215,152 @@ async def test_refused_writes_of_the_engine_are_written_again() -> None:
         world.members[away].engine.busy_writes = 5
         await world.until("the digests agree", lambda: is_equal(world))
         assert is_stored_right(world, away)
+
+
+async def spoil(world: World, away: NodeId, how: Callable[[SnapshotChunk], list[SnapshotChunk]]) -> None:
+    """Start the member that is away behind something that changes the chunks it gets."""
+    process = await world.start(away)
+    receiver, clock = process.snapshots.receiver, process.node.clock
+
+    def hand_in(peer: NodeId, group: GroupId, chunk: SnapshotChunk) -> None:
+        for made in how(chunk):
+            receiver.on_chunk(peer, group, made, clock.now_ns())
+
+    process.node.serve(SnapshotChunk, hand_in)
+
+
+async def test_damaged_and_cut_chunks_are_asked_for_again() -> None:
+    async with small_log() as world:
+        away = await leave_behind(world)
+        spoiled: list[int] = []
+
+        def damage(chunk: SnapshotChunk) -> list[SnapshotChunk]:
+            if chunk.sequence in (1, 4) and spoiled.count(chunk.sequence) < 2:
+                spoiled.append(chunk.sequence)
+                data = chunk.data[:-9] if len(spoiled) % 2 else chunk.data[:-20] + b"?" + chunk.data[-19:]
+                return [chunk._replace(data=data)]
+            return [chunk]
+
+        await spoil(world, away, damage)
+        await world.until("the digests agree", lambda: is_equal(world))
+        assert sorted(spoiled) == [1, 1, 4, 4]
+        assert is_stored_right(world, away)
+
+
+async def test_lost_repeated_and_swapped_chunks_come_again() -> None:
+    async with small_log() as world:
+        away = await leave_behind(world)
+        seen: list[SnapshotChunk] = []
+
+        def mix(chunk: SnapshotChunk) -> list[SnapshotChunk]:
+            seen.append(chunk)
+            if len(seen) in (2, 5):
+                return []
+            return [chunk, seen[-2], chunk] if len(seen) % 3 == 0 else [chunk]
+
+        await spoil(world, away, mix)
+        await world.until("the digests agree", lambda: is_equal(world))
+        assert is_stored_right(world, away)
+
+
+async def test_stream_whose_chunks_never_hold_is_given_up_and_another_succeeds() -> None:
+    async with small_log() as world:
+        away = await leave_behind(world)
+        streams: set[int] = set()
+
+        def damage_first_stream(chunk: SnapshotChunk) -> list[SnapshotChunk]:
+            streams.add(chunk.stream)
+            return [chunk._replace(checksum=chunk.checksum ^ 1) if len(streams) == 1 else chunk]
+
+        await spoil(world, away, damage_first_stream)
+        await world.until("the digests agree", lambda: is_equal(world))
+        assert len(streams) == 2
+        replica = replica_on(world, away)
+        assert replica is not None
+        live = {replica.incarnation}
+        await world.until("nothing is left over", lambda: stored_incarnations(world, away, replica.group) == live)
+
+
+async def test_digest_that_differs_is_never_installed() -> None:
+    async with small_log() as world:
+        away = await leave_behind(world)
+        process = await world.start(away)
+        receiver, clock = process.snapshots.receiver, process.node.clock
+        streams: set[int] = set()
+
+        def lie_once(peer: NodeId, group: GroupId, end: SnapshotEnd) -> None:
+            streams.add(end.stream)
+            wrong = end._replace(digest=(*end.digest, ("forged", "00/0/0")))
+            receiver.on_end(peer, group, wrong if len(streams) == 1 else end, clock.now_ns())
+
+        process.node.serve(SnapshotEnd, lie_once)
+        await world.until("the digests agree", lambda: is_equal(world))
+        assert len(streams) == 2
+
+
+async def test_disk_that_fills_in_the_middle_gives_the_stream_up_and_space_brings_another() -> None:
+    async with small_log() as world:
+        away = await leave_behind(world)
+        await world.start(away)
+        await world.until("chunks come", lambda: (s := incoming(world, away)) is not None and s.chunk_count >= 1)
+        files, engine = world.members[away].files, world.members[away].engine
+        had, files.capacity_bytes = files.capacity_bytes, 0
+        # As RocksDB refuses writes while it cannot flush.
+        engine.busy_writes = 1 << 30
+        await world.until("it is given up", lambda: incoming(world, away) is None and not is_equal(world))
+        replica = replica_on(world, away)
+        assert replica is not None
+        live = {replica.incarnation}
+        engine.busy_writes = 0
+        await world.until("its bytes go", lambda: stored_incarnations(world, away, replica.group) == live)
+        files.capacity_bytes = had
+        await world.until("the digests agree", lambda: is_equal(world), 30)
+
+
+async def test_stream_of_an_older_term_is_refused_and_the_present_one_goes_on() -> None:
+    async with small_log() as world:
+        away = await leave_behind(world)
+        process = await world.start(away)
+        await world.until("it comes", lambda: incoming(world, away) is not None)
+        stream = incoming(world, away)
+        assert stream is not None
+        other = next(id for id in world.ids if id not in (away, stream.sender))
+        meta = stream.meta
+        stale = SnapshotBegin(1, Term(0), meta.index, meta.index_term, meta.configuration, 0, 1, BootId(1))
+        process.snapshots.receiver.on_begin(other, stream.replica.group, stale, process.node.clock.now_ns())
+        assert incoming(world, away) is stream
+        await world.until("the digests agree", lambda: is_equal(world))
+
+
+async def test_second_stream_of_the_same_leader_takes_the_place_of_the_first() -> None:
+    async with small_log() as world:
+        away = await leave_behind(world)
+        process = await world.start(away)
+        await world.until("it comes", lambda: (s := incoming(world, away)) is not None and s.stage is Stage.RECEIVING)
+        first = incoming(world, away)
+        assert first is not None
+        leader = world.processes[first.sender]
+        replica = leader.directory.replica(DB)
+        assert replica is not None
+        leader.snapshots.wanted(replica, [away])
+        await world.until("another comes, or all is done", lambda: incoming(world, away) is not first)
+        await world.until("the digests agree", lambda: is_equal(world))
+        assert process.snapshots.receiver.streams == {}
+        assert is_stored_right(world, away)
+
+
+async def test_chunks_of_a_stream_that_the_receiver_does_not_know_begin_it_anew() -> None:
+    """As after a restart of the receiver: the sender goes on with what it has pinned."""
+    async with small_log() as world:
+        away = await leave_behind(world)
+        await world.start(away)
+        await world.until("chunks come", lambda: (s := incoming(world, away)) is not None and s.chunk_count >= 2)
+        stream = incoming(world, away)
+        assert stream is not None
+        id = stream.id
+        await world.kill(away)
+        await world.start(away)
+        await world.until("it comes again", lambda: incoming(world, away) is not None or is_equal(world))
+        again = incoming(world, away)
+        await world.until("the digests agree", lambda: is_equal(world))
+        assert again is None or again.id == id or again.meta.index > stream.meta.index

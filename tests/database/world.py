@@ -214,7 +214,7 @@ class Process:
         clock = SystemClock()
         boot_id = BootId(random.getrandbits(62))
         self.log = SharedLog.open(
-            Path("unused"), segment_bytes=MIB, reserve_bytes=0, log_bytes_max=log_bytes_max, files=member.files
+            Path("unused"), segment_bytes=MIB, reserve_bytes=1, log_bytes_max=log_bytes_max, files=member.files
         )
         self.transport = hub.transport(member.id, boot_id)
         metrics = NodeMetrics(Registry())
@@ -266,7 +266,7 @@ class Process:
         surroundings = Surroundings(
             self.transport.connected, self.transport.refusal, self.reconciler.run, lambda _: _reachable()
         )
-        self.database, self._steward, self._conductor = assemble(
+        self.database, *self._caretakers = assemble(
             self.node, self.directory, leaders, status, me, random, surroundings
         )
         factory.drop_leftovers(self.log.groups)
@@ -282,7 +282,7 @@ class Process:
         await self.transport.start()
         self._ticker.start()
         self.reconciler.run()
-        self._tasks = [asyncio.ensure_future(self._steward.run()), asyncio.ensure_future(self._conductor.run())]
+        self._tasks = [asyncio.ensure_future(caretaker.run()) for caretaker in self._caretakers]
 
     async def stop(self) -> None:
         """End this life; what is in the engine and in the log's files stays."""

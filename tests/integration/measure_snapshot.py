@@ -1,0 +1,86 @@
+"""Measure the transfer of a snapshot between real nodes on this machine:
+
+    python tests/integration/measure_snapshot.py [--documents 1000000] [--under-load]
+
+Three nodes; one is killed, documents of 400 bytes are loaded past the log's budget, the node starts again. Printed is
+what the receiver logs when the state is installed, bytes being keys and values. With --under-load 64 clients write
+meanwhile, through `raftdoc bench`, once without the transfer and once with it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import io
+import re
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
+
+from processes import Cluster, NodeProcess, wait_until  # noqa: E402
+
+DOCS = "/v1/dbs/shop/collections/orders/docs"
+SMALL_LOG = ["--log-bytes-max", "64MiB"]
+BULK_DOCUMENTS = 20_000
+WORDS = ("amber", "birch", "cedar", "dune", "ember", "fjord", "grove", "heath", "isle", "juniper", "kelp", "larch")
+
+
+def document(number: int) -> str:
+    """Return one of 400 bytes that compresses about as text does."""
+    text, state = "", number * 2654435761 % (1 << 32)
+    while len(text) < 340:
+        state = (state * 1103515245 + 12345) % (1 << 31)
+        text += WORDS[state >> 16 & 7 | state >> 20 & 8 and 3] + format(state & 4095, "x") + " "
+    return f'{{"_id":"order-{number:08d}","number":{number:8d},"text":"{text[:340]}"}}'
+
+
+async def load(cluster: Cluster, node: NodeProcess, count: int) -> None:
+    for start in range(0, count, BULK_DOCUMENTS):
+        body = "\n".join(map(document, range(start, min(start + BULK_DOCUMENTS, count)))).encode()
+        headers = {"Content-Type": "application/x-ndjson"}
+        async with cluster.session.post(node.url + DOCS, data=io.BytesIO(body), headers=headers) as answer:
+            assert answer.status == 200, await answer.text()
+            await answer.read()
+
+
+async def bench(node: NodeProcess) -> str:
+    """Return what `raftdoc bench` says of 64 writing clients."""
+    command = [sys.executable, "-m", "raftdoc", "bench", "--url", node.url, "--clients", "64", "--seconds", "15"]
+    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+    output, _ = await process.communicate()
+    return output.decode()
+
+
+async def measure(documents: int, *, under_load: bool) -> None:
+    with tempfile.TemporaryDirectory(dir=ROOT.parent / "tmp" if (ROOT.parent / "tmp").is_dir() else None) as place:
+        async with Cluster.plan(Path(place), extra=SMALL_LOG) as cluster:
+            await cluster.create_database("shop")
+            leader = await cluster.leader("shop")
+            victim = next(node for node in cluster.nodes if node is not leader)
+            victim.kill()
+            began = time.monotonic()
+            await load(cluster, leader, documents)
+            print(f"loaded {documents} documents in {time.monotonic() - began:.1f} s")
+            await asyncio.to_thread(time.sleep, 5)
+            if under_load:
+                print("without a transfer:", await bench(leader), sep="\n")
+            victim.start()
+            if under_load:
+                print("with a transfer:", await bench(leader), sep="\n")
+
+            async def is_installed() -> list[str]:
+                return re.findall(r"snapshot installed group=[1-9].*", victim.log_path.read_text())
+
+            print((await wait_until("the state is installed", is_installed, 300.0))[-1])
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--documents", type=int, default=1_000_000)
+    parser.add_argument("--under-load", action="store_true")
+    arguments = parser.parse_args()
+    asyncio.run(measure(arguments.documents, under_load=arguments.under_load))
