@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Sequence
 from typing import Protocol
 
+from raftdoc.database.bulk_writes import BulkItem, BulkResult
+from raftdoc.database.indexes import IndexStatus
 from raftdoc.database.requests import (
     ClusterStatus,
     DatabaseInfo,
@@ -18,9 +20,12 @@ from raftdoc.database.requests import (
     Page,
     Request,
 )
-from raftdoc.document import DocumentId
+from raftdoc.database.update_plan import Wanted
+from raftdoc.database.updates import Changed
+from raftdoc.document import DocumentId, JsonValue
 from raftdoc.ids import GroupId, NodeId
 from raftdoc.statemachine.outcome import CollectionInfo, Outcome, RequestRecord, StoredDocument
+from raftdoc.statemachine.update_steps import ChangeKind, Mode
 
 
 class DocumentBackend(Protocol):
@@ -88,6 +93,44 @@ class DocumentBackend(Protocol):
         if_match: int | None,
     ) -> Awaitable[Outcome]: ...
 
+    def patch_document(
+        self,
+        request: Request,
+        database: str,
+        collection: str,
+        id: DocumentId,
+        /,
+        *,
+        kind: ChangeKind,
+        body: JsonValue,
+        if_match: int | None,
+        bytes_max: int,
+    ) -> Awaitable[Outcome]:
+        """Change one document inside the log. `body` was parsed as what `kind` says, and is portable."""
+
+    def change_documents(
+        self, request: Request, database: str, collection: str, wanted: Wanted, /
+    ) -> Awaitable[Changed]:
+        """Update or delete documents by filter.
+
+        Raises:
+            InvalidQuery: what is wanted cannot be understood.
+            UpdateRefused: the document does not take it.
+        """
+
+    def write_bulk(
+        self,
+        request: Request,
+        database: str,
+        collection: str,
+        items: Sequence[BulkItem],
+        /,
+        *,
+        mode: Mode,
+        bytes_max: int,
+    ) -> Awaitable[BulkResult]:
+        """Do what the items say, in commands; the results may be not ok without an exception."""
+
     def list_documents(
         self, request: Request, database: str, collection: str, /, *, after: bytes | None, limit: int
     ) -> Awaitable[Page]:
@@ -134,6 +177,26 @@ class CatalogBackend(Protocol):
         """
 
 
+class IndexBackend(Protocol):
+    """Indexes of a collection."""
+
+    def create_index(
+        self, request: Request, database: str, collection: str, specification: dict[str, object], /
+    ) -> Awaitable[tuple[Outcome, IndexStatus]]:
+        """Create an index; the outcome is not `created` where the same one was there.
+
+        Raises:
+            InvalidQuery, UnknownOption: it cannot be.
+            Conflict: the name has another index, or the index another name.
+        """
+
+    def list_indexes(self, request: Request, database: str, collection: str, /) -> Awaitable[list[IndexStatus]]: ...
+
+    def get_index(self, request: Request, database: str, collection: str, name: str, /) -> Awaitable[IndexStatus]: ...
+
+    def drop_index(self, request: Request, database: str, collection: str, name: str, /) -> Awaitable[Outcome]: ...
+
+
 class ClusterBackend(Protocol):
     """This node and the others."""
 
@@ -142,6 +205,9 @@ class ClusterBackend(Protocol):
 
     def now_ns(self) -> int:
         """Return the clock that `Request.deadline_ns` counts on."""
+
+    def elsewhere(self, database: str, /) -> Sequence[str]:
+        """Return the URLs of the nodes that have a database, the best first, where this one has not; else nothing."""
 
     def cluster_status(self) -> ClusterStatus: ...
 
@@ -186,5 +252,5 @@ class ClusterBackend(Protocol):
         """
 
 
-class Backend(DocumentBackend, CatalogBackend, ClusterBackend, Protocol):
+class Backend(DocumentBackend, CatalogBackend, IndexBackend, ClusterBackend, Protocol):
     """All of it: `database.Database` in a real node, a dictionary in the tests."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final, TypeAlias
 
@@ -19,11 +19,14 @@ from raftdoc.api.answers import state_fields
 from raftdoc.api.bodies import check_length, discard, has_arrived, read_whole, take
 from raftdoc.api.errors import problem_response
 from raftdoc.api.exchange import Call, Channel, Handler, Later, Reply, Response, Route, Streamed
+from raftdoc.api.forwarding import Forwarding, is_forwarded
 from raftdoc.api.http_metrics import HttpMetrics
 from raftdoc.api.idempotency import note_key
-from raftdoc.api.operations import JSON, OPERATIONS, Body
+from raftdoc.api.operation import JSON, PATCH_MEDIA, Body
+from raftdoc.api.operations import OPERATIONS
 from raftdoc.api.refusals import RefusalLog
 from raftdoc.api.request_fields import (
+    Fields,
     accepted_media,
     check_allowed,
     duration_ms,
@@ -38,7 +41,7 @@ from raftdoc.api.router import Router
 from raftdoc.api.settings import HttpSettings
 from raftdoc.api.targets import read_query, split_target
 from raftdoc.database.requests import Request
-from raftdoc.errors import Fatal, InvalidRequest, MethodNotAllowed, OutcomeKind, RaftdocError
+from raftdoc.errors import Fatal, InvalidRequest, MethodNotAllowed, OutcomeKind, RaftdocError, UnsupportedMediaType
 from raftdoc.ids import NodeId
 from raftdoc.limits import NS_PER_MS
 
@@ -49,6 +52,8 @@ Answer: TypeAlias = "Reply | Later | Awaitable[Reply]"
 PLAIN_FIELDS: Final = frozenset({b"accept", b"content-length", b"content-type"})
 """Those that every operation takes and that say nothing about the request as a whole."""
 JSON_ONLY: Final = (JSON,)
+STREAMED_BODIES: Final = frozenset({Body.DOCUMENTS, Body.LINES})
+"""Read by their handlers as they arrive."""
 
 
 class Dispatcher:
@@ -62,8 +67,12 @@ class Dispatcher:
         metrics: HttpMetrics,
         on_fatal: Callable[[BaseException], None],
         id_prefix: str,
+        elsewhere: Callable[[str], Sequence[str]],
     ) -> None:
-        """`id_prefix` names this life of the node: the ids of its requests begin with it."""
+        """`id_prefix` names this life of the node: the ids of its requests begin with it.
+
+        `elsewhere` returns the URLs of the nodes that have a database, where this one has not.
+        """
         self._node = node
         self._now_ns = now_ns
         self._router = Router(OPERATIONS, handlers)
@@ -77,11 +86,17 @@ class Dispatcher:
         self._id_prefix = id_prefix
         self._id_count = 0
         self._refusals = RefusalLog()
+        self._elsewhere = elsewhere
+        self._forwarding = Forwarding(node, now_ns)
 
     def cancel(self) -> None:
         """Give up on every call that still waits; their connections end without an answer."""
         for future in list(self.waiting):
             future.cancel()
+
+    async def close(self) -> None:
+        """Let go of the connections to other nodes."""
+        await self._forwarding.close()
 
     # One call -------------------------------------------------------------------------------------
 
@@ -172,9 +187,9 @@ class Dispatcher:
         if route.is_bodiless:
             if fields or message.chunked:
                 self._check_no_body(call, route)
-        elif route.body is not Body.DOCUMENTS:
+        elif route.body not in STREAMED_BODIES:
             return self._with_body(call, route)
-        return route.handler(call)
+        return self._handle(call, route)
 
     def _read_request(self, call: Call) -> None:
         """Take the deadline and the level of consistency from the header fields."""
@@ -204,7 +219,9 @@ class Dispatcher:
 
     def _with_body(self, call: Call, route: Route) -> Answer:
         fields = call.fields
-        if route.body is Body.DOCUMENT or call.message.chunked or fields.get(b"content-length", b"0") != b"0":
+        if route.body is Body.PATCH:
+            _check_patch_media(fields)
+        elif route.body is Body.DOCUMENT or call.message.chunked or fields.get(b"content-length", b"0") != b"0":
             media_type(fields, JSON_ONLY)
         if b"accept" in fields:
             accepted_media(fields, route.media)
@@ -217,6 +234,14 @@ class Dispatcher:
     def _call(self, call: Call, route: Route) -> Answer:
         if b"idempotency-key" in call.fields:
             note_key(call, self._retention_ms)
+        return self._handle(call, route)
+
+    def _handle(self, call: Call, route: Route) -> Answer:
+        """Have the request answered here, or by a node that has the database."""
+        if route.has_database:
+            urls = self._elsewhere(call.parameters[0])
+            if urls and not is_forwarded(call):
+                return self._forwarding.forward(call, urls)
         return route.handler(call)
 
     async def _receive(self, call: Call, route: Route) -> Reply:
@@ -273,6 +298,15 @@ class Dispatcher:
         if isinstance(error, AssertionError | Fatal):
             self._on_fatal(error)
         return response
+
+
+def _check_patch_media(fields: Fields) -> None:
+    """Check that the media type is one of a patch; the refusal says which there are."""
+    try:
+        media_type(fields, PATCH_MEDIA)
+    except UnsupportedMediaType as error:
+        error.accept_patch = PATCH_MEDIA
+        raise
 
 
 def _as_it_is(call: Call, reply: Reply) -> Reply:

@@ -76,6 +76,8 @@ class Route:
     fields: frozenset[bytes]
     query: frozenset[str]
     media: tuple[str, ...]
+    has_database: bool = False
+    """It is about what is in a database: its first parameter."""
 
 
 def _refuse(call: Call) -> Response:

@@ -30,7 +30,7 @@ _READ: Final = (
     b"Raftdoc-Timeout",
     b"X-Request-Id",
 )
-_PASSED_OVER: Final = (b"Host", b"Connection", b"User-Agent", b"Accept-Encoding")
+_PASSED_OVER: Final = (b"Host", b"Connection", b"User-Agent", b"Accept-Encoding", b"Raftdoc-Forwarded")
 _NAMES: Final = {spelled: name.lower() for name in _READ for spelled in (name, name.lower())} | {
     spelled: None for name in _PASSED_OVER for spelled in (name, name.lower())
 }

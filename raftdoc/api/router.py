@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from raftdoc.api.exchange import Handler, Route
-from raftdoc.api.operations import Access, Body, Operation
+from raftdoc.api.operation import DATABASE, Access, Body, Operation
 from raftdoc.api.targets import decode
 from raftdoc.errors import NotFound
 
@@ -110,6 +110,7 @@ def _route(operation: Operation, handler: Handler) -> Route:
         operation.fields,
         frozenset(operation.query),
         operation.media,
+        operation.path.startswith(DATABASE + "/"),
     )
 
 

@@ -11,6 +11,7 @@ from typing import Final
 
 from raftdoc.api.backend import Backend
 from raftdoc.api.bulk import Bulk
+from raftdoc.api.bulk_writes import BulkWrites
 from raftdoc.api.catalog import Catalog
 from raftdoc.api.cluster import Cluster, livez, show_metrics, show_openapi
 from raftdoc.api.connection import Connection
@@ -20,11 +21,14 @@ from raftdoc.api.exchange import Handler
 from raftdoc.api.generated_ids import IdSource
 from raftdoc.api.heads import Heads
 from raftdoc.api.http_metrics import HttpMetrics
+from raftdoc.api.indexes import Indexes
 from raftdoc.api.listing import Listing
 from raftdoc.api.members import Members
 from raftdoc.api.openapi import describe_api
 from raftdoc.api.outbox import Outbox
+from raftdoc.api.patches import Patches
 from raftdoc.api.settings import HttpSettings
+from raftdoc.api.updates import Updates
 from raftdoc.telemetry.metrics import Registry
 
 __all__ = ["HttpServer", "HttpSettings"]
@@ -52,6 +56,7 @@ class HttpServer:
             metrics=self._metrics,
             on_fatal=on_fatal,
             id_prefix=secrets.token_hex(4),
+            elsewhere=backend.elsewhere,
         )
         self.heads = Heads(backend.node)
         self.outbox = Outbox(asyncio.get_running_loop())
@@ -107,6 +112,7 @@ class HttpServer:
             await self._all_ended()
         for timer in self._timers:
             timer.cancel()
+        await self.dispatcher.close()
         if self._server is not None:
             await self._server.wait_closed()
             self._server = None
@@ -151,8 +157,11 @@ class HttpServer:
 
 def _handlers(backend: Backend, settings: HttpSettings, metrics: Registry) -> dict[str, Handler]:
     """Return the handler of every operation, by its id."""
+    ids = IdSource()
     documents = Documents(backend, settings)
+    updates = Updates(backend, settings, ids)
     catalog = Catalog(backend, settings)
+    indexes = Indexes(backend, settings)
     cluster = Cluster(backend)
     members = Members(backend)
     return {
@@ -165,10 +174,19 @@ def _handlers(backend: Backend, settings: HttpSettings, metrics: Registry) -> di
         "get_collection": catalog.get_collection,
         "delete_collection": catalog.delete_collection,
         "list_documents": Listing(backend).list,
-        "create_documents": Bulk(backend, settings, backend.now_ns, IdSource()).post,
+        "create_documents": Bulk(backend, settings, backend.now_ns, ids).post,
         "get_document": documents.get,
         "put_document": documents.put,
         "delete_document": documents.delete,
+        "patch_document": Patches(backend, settings).patch,
+        "update_documents": updates.update,
+        "delete_documents": updates.delete,
+        "find_and_modify": updates.find_and_modify,
+        "write_bulk": BulkWrites(backend, settings, backend.now_ns, ids).post,
+        "list_indexes": indexes.list,
+        "create_index": indexes.create,
+        "get_index": indexes.get,
+        "delete_index": indexes.delete,
         "get_request": catalog.get_request,
         "get_catalog_request": catalog.get_catalog_request,
         "get_cluster": cluster.get_cluster,

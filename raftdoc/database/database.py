@@ -132,10 +132,10 @@ class Database:
     ) -> tuple[Outcome, IndexStatus]:
         return await self._indexes.create(request, database, collection, specification)
 
-    async def indexes(self, request: Request, database: str, collection: str) -> list[IndexStatus]:
+    async def list_indexes(self, request: Request, database: str, collection: str) -> list[IndexStatus]:
         return await self._indexes.list(request, database, collection)
 
-    async def index(self, request: Request, database: str, collection: str, name: str) -> IndexStatus:
+    async def get_index(self, request: Request, database: str, collection: str, name: str) -> IndexStatus:
         return await self._indexes.get(request, database, collection, name)
 
     async def drop_index(self, request: Request, database: str, collection: str, name: str) -> Outcome:
@@ -159,6 +159,12 @@ class Database:
 
     def request_outcome(self, request: Request, database: str | None, key: str) -> Awaitable[RequestRecord]:
         return self._reads.request_outcome(request, database, key)
+
+    def elsewhere(self, database: str) -> tuple[str, ...]:
+        """Return the URLs of the nodes that have a database, the best first, where this one has not; else nothing."""
+        if self._directory.replica(database) is not None:
+            return ()
+        return self._status.urls_of(self._directory.database(database))
 
     def cluster_status(self) -> ClusterStatus:
         return self._status.cluster()

@@ -85,6 +85,17 @@ class Status:
                 missing.append(f"group {group} has not heard its leader's commit index")
         return missing
 
+    def urls_of(self, record: DatabaseRecord | None) -> tuple[str, ...]:
+        """Return the URLs of the nodes that have a database: its leader first, then who is connected.
+
+        Nothing where this node is one of them, or knows of no such database.
+        """
+        if record is None or self._node.node in record.replicas:
+            return ()
+        leader, nodes = self._leaders.of(record.group), self._directory.nodes()
+        ranked = sorted(record.replicas, key=lambda node: (node != leader, not self.is_alive(node), node))
+        return tuple(nodes[node].http for node in ranked if node in nodes)
+
     def is_alive(self, node: NodeId) -> bool:
         """Return whether a node is this one, or connected to it."""
         return node == self._node.node or self._is_connected(node)

@@ -11,6 +11,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
+from raftdoc.database.indexes import IndexStatus
 from raftdoc.database.requests import (
     ClusterStatus,
     DatabaseInfo,
@@ -36,7 +37,9 @@ from raftdoc.errors import (
     UnknownOption,
 )
 from raftdoc.ids import CATALOG_GROUP, ClusterId, GroupId, Index, NodeId, Term, revision
+from raftdoc.query.index_definition import IndexDefinition, parse_index_definition
 from raftdoc.sharding import NodeState
+from raftdoc.statemachine.index_records import IndexInfo
 from raftdoc.statemachine.outcome import CollectionInfo, Outcome, RequestRecord, StoredDocument
 
 NODE = NodeId("n1")
@@ -50,6 +53,7 @@ STALENESS_MS = 40
 class Collection:
     info: CollectionInfo
     documents: dict[bytes, StoredDocument] = field(default_factory=dict)
+    indexes: dict[str, IndexDefinition] = field(default_factory=dict)
 
 
 @dataclass
@@ -74,6 +78,8 @@ class FakeBackend:
         self.indexes: tuple[tuple[int, int], ...] | None = None
         """What answers name in the place of the one group, as if several had answered."""
         self.requests: list[Request] = []
+        self.moved: dict[str, tuple[str, ...]] = {}
+        """URLs of the nodes that have a database which this one has not."""
         self.transfers: list[tuple[GroupId, NodeId | None]] = []
         self.nodes = {NODE: MembershipInfo(NODE, "http://127.0.0.1:8101", "127.0.0.1:7101", "here", "member", True, ())}
 
@@ -259,6 +265,44 @@ class FakeBackend:
         byte_count = sum(len(document.body) for document in found.documents.values())
         return found.info._replace(document_count=len(found.documents), document_bytes=byte_count)
 
+    # Indexes --------------------------------------------------------------------------------------
+
+    async def create_index(
+        self, request: Request, database: str, collection: str, specification: dict[str, object]
+    ) -> tuple[Outcome, IndexStatus]:
+        definition = parse_index_definition(specification)._replace(id=1, state="ready")
+
+        def apply(index: Index) -> Outcome:
+            indexes = self._collection(database, collection, make=True).indexes
+            present = indexes.get(definition.name)
+            if present is not None and not present.is_same_index(definition):
+                raise Conflict("it exists with other options")
+            indexes.setdefault(definition.name, definition)
+            return Outcome("ok", created=present is None)
+
+        outcome = await self._write(request, database, apply)
+        return outcome, await self.get_index(request, database, collection, definition.name)
+
+    async def list_indexes(self, request: Request, database: str, collection: str) -> list[IndexStatus]:
+        self._read(request, database)
+        found = self._collection(database, collection)
+        infos = [IndexInfo(one, self._time_ms, len(found.documents), 0, "") for one in found.indexes.values()]
+        return [IndexStatus(info, f"index-1-1-{info.definition.id}", len(found.documents)) for info in infos]
+
+    async def get_index(self, request: Request, database: str, collection: str, name: str) -> IndexStatus:
+        for status in await self.list_indexes(request, database, collection):
+            if status.info.definition.name == name:
+                return status
+        raise NotFound("index", name)
+
+    async def drop_index(self, request: Request, database: str, collection: str, name: str) -> Outcome:
+        def apply(index: Index) -> Outcome:
+            if self._collection(database, collection).indexes.pop(name, None) is None:
+                raise NotFound("index", name)
+            return Outcome("ok")
+
+        return await self._write(request, database, apply)
+
     async def request_outcome(self, request: Request, database: str | None, key: str) -> RequestRecord:
         self._read(request, database)
         if (database, key) not in self.records:
@@ -266,6 +310,9 @@ class FakeBackend:
         return self.records[database, key][0]
 
     # The cluster ----------------------------------------------------------------------------------
+
+    def elsewhere(self, database: str) -> tuple[str, ...]:
+        return self.moved.get(database, ())
 
     def cluster_status(self) -> ClusterStatus:
         groups = [(CATALOG_GROUP, None), *((d.info.group, name) for name, d in self.written.items())]
