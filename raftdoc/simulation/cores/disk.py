@@ -111,6 +111,7 @@ class Disk:
         self._written_count = 0
         """Of pending: those that were handed to the file, and may be there after a crash."""
         self._life = 0
+        self._incarnation = FIRST_INCARNATION
         self._lost: list[Pending] = []
         self._create(configuration)
 
@@ -157,6 +158,11 @@ class Disk:
         self.log.durable(pending.write)
         self.durable.take(pending.record)
         return pending
+
+    def fresh_incarnation(self) -> Incarnation:
+        """Return an incarnation that was never used on this disk."""
+        self._incarnation = Incarnation(self._incarnation + 1)
+        return self._incarnation
 
     @property
     def is_filled(self) -> bool:

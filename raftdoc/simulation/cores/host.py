@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from raftdoc.ids import BootId, Incarnation, Index, NodeId
 from raftdoc.limits import LEASE_MARGIN_MS, READ_QUEUE_MAX
 from raftdoc.node.health import Verdict
+from raftdoc.node.log_writer import persist_record
 from raftdoc.node.replica import Replica
 from raftdoc.raft import PersistTask, Raft, RaftSettings, Ready, Role
 from raftdoc.raft.messages import Entry, Message
@@ -31,6 +32,7 @@ class Surroundings(Protocol):
     """What a host asks of its world."""
 
     now_ns: int
+    is_calm: bool
 
     def schedule(self, delay_ns: int, act: Callable[..., None], *arguments: Any) -> None: ...
 
@@ -43,6 +45,8 @@ class Surroundings(Protocol):
     def saw(self, host: Host, ready: Ready) -> None: ...
 
     def applied(self, host: Host, entries: Sequence[Entry], outcomes: list[list[Outcome]]) -> None: ...
+
+    def installed(self, host: Host) -> None: ...
 
     def failed(self, host: Host) -> None:
         """The disk failed: the node stops."""
@@ -110,6 +114,7 @@ class Host:
         self._is_full = False
         self._context = 0
         self._flushed_index = Index(0)
+        self._next_incarnation = Incarnation(0)
 
     # What the invariants look at --------------------------------------------------------------------
 
@@ -131,6 +136,10 @@ class Host:
         return self.replica.durable_applied_index
 
     @property
+    def boot_id(self) -> BootId:
+        return BootId(self.boot * 64 + self.number)
+
+    @property
     def is_leader(self) -> bool:
         return self.is_up and self.core.role is Role.LEADER
 
@@ -148,7 +157,7 @@ class Host:
         self.clock_model.thaw()
         self._is_turning = self._is_writing = self._is_applying = self._is_stalled = self._is_full = False
         recovered = self.disk_model.open()
-        self.machine = self._open_machine(recovered.incarnation)
+        self.machine = self.open_machine(recovered.incarnation)
         restored = self.disk_model.restored(recovered, self.machine.applied_index)
         reader = self.disk_model.log.reader(GROUP)
         core = Raft(self._settings(), restored, reader, Random(random.getrandbits(62)), self.clock())
@@ -165,7 +174,8 @@ class Host:
         self.slow_disk_until_ns = self.slow_apply_until_ns = 0
         self.disk_model.crash(random)
 
-    def _open_machine(self, incarnation: Incarnation) -> Machine:
+    def open_machine(self, incarnation: Incarnation) -> Machine:
+        """Load the state machine of an incarnation."""
         keys = GroupKeys(GROUP, incarnation)
         database = DatabaseMachine(self.disk_model.engine, keys, requests_max=self._plan.requests_max)
         return Machine(self, database)
@@ -175,7 +185,7 @@ class Host:
         return RaftSettings(
             node=self.node,
             group=GROUP,
-            boot_id=BootId(self.boot * 64 + self.number),
+            boot_id=self.boot_id,
             election_timeout_ns=plan.election_timeout_ns,
             heartbeat_interval_ns=plan.heartbeat_interval_ns,
             clock_rate_error_max=0.01,
@@ -265,15 +275,27 @@ class Host:
                 self._submit(task)
             for peer, message in ready.messages:
                 self.world.send(self, peer, message)
+            if ready.installed is not None:
+                self._switch()
             replica.handle(ready)
             self.world.stepped(self)
             self._write()
         if self.is_up and replica.to_apply and not self._is_applying:
             self._begin_apply()
 
+    def _switch(self) -> None:
+        """Put the state in force that the log names durably by now."""
+        start, stop = GroupKeys(GROUP, self.replica.incarnation).range()
+        self.machine = self.open_machine(self._next_incarnation)
+        self.replica.switch(self._next_incarnation, self.machine)
+        self.disk_model.engine.delete_range(start, stop)
+        self.world.installed(self)
+
     def _submit(self, task: PersistTask) -> None:
         self.world.took(self, task)
-        record = log_record(GROUP, hard_state=task.hard_state, truncate_from=task.truncate_from, entries=task.entries)
+        record = persist_record(GROUP, task)
+        if task.reset is not None:
+            self._next_incarnation = task.reset.incarnation
         self.disk_model.submit(record, self.world.now_ns, task.mark, task.messages_after)
 
     # The disk ---------------------------------------------------------------------------------------
@@ -312,15 +334,20 @@ class Host:
         self.touch()
         self._write()
 
-    def flush(self) -> None:
-        """Make the state durable, and let go of the log that every member has and whose effect is durable here."""
+    def flush(self, *, is_alone: bool = False) -> None:
+        """Make the state durable, and let go of the log that every member has and whose effect is durable here.
+
+        `is_alone`: whoever lacks it, as when the log is over its budget; they need a snapshot then.
+        """
         replica, core = self.replica, self.core
         self.disk_model.engine.flush()
         replica.durable_applied_index = self._flushed_index = self.machine.applied_index
         if replica.is_leader:
             replica.matched_everywhere = core.min_match_index()
             self.world.matched_everywhere(self, replica.matched_everywhere)
-        index = min(replica.durable_applied_index, replica.matched_everywhere)
+        index = replica.durable_applied_index
+        if not is_alone:
+            index = min(index, replica.matched_everywhere)
         if index > core.log.compacted_index:
             compacted = index, core.log.term_at(index)
             configuration = core.configuration_at(index)
@@ -352,5 +379,5 @@ class Host:
             pass
         due = self._plan.compaction_entries
         if due and self.machine.applied_index - self._flushed_index >= due:
-            self.flush()
+            self.flush(is_alone=self._plan.compacts_alone and not self.world.is_calm)
         self.touch()

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from random import Random
 from typing import TYPE_CHECKING, Final
 
-from raftdoc.raft import Role
+from raftdoc.raft import CatchUp, MembershipChange, Rejection, Role
 from raftdoc.simulation.cores.host import Host
 from raftdoc.simulation.cores.plan import MS
 
@@ -61,7 +61,7 @@ class Nemesis:
         hosts = list(self._world.hosts.values())
         anyone = random.choice(hosts)
         leaders = [host for host in hosts if host.is_leader]
-        share = 0.9 if name.startswith("transfer") else LEADER_SHARE
+        share = 0.9 if name.startswith(("transfer", "change")) else LEADER_SHARE
         return random.choice(leaders) if random.random() < share and leaders else anyone
 
     # Network ----------------------------------------------------------------------------------------
@@ -186,6 +186,40 @@ class Nemesis:
         for one in self._world.hosts.values():
             if one.is_reachable:
                 one.flush()
+
+    def _flush_alone(self, host: Host, random: Random) -> None:
+        """Let go of log that others may lack."""
+        host.flush(is_alone=True)
+
+    def _old_snapshot(self, host: Host, random: Random) -> None:
+        self._world.streams.offer_again(host, random)
+
+    # Membership -------------------------------------------------------------------------------------
+
+    def _change(self, host: Host, random: Random) -> None:
+        """Ask for another membership: some of the voters, some of the learners that have caught up, any learners."""
+        core, nodes = host.core, list(self._world.hosts)
+        voters = [node for node in core.configuration.voters if random.random() < 0.8]
+        fit = [node for node in nodes if core.catch_up(node) is CatchUp.CAUGHT_UP]
+        voters += [node for node in fit if node not in voters and random.random() < 0.7]
+        learners = [node for node in nodes if node not in voters and random.random() < 0.5]
+        result = core.change_membership(MembershipChange(tuple(voters), tuple(learners)), host.clock())
+        self._world.count(f"refused_{result.reason.value}" if isinstance(result, Rejection) else "changes")
+        host.touch()
+
+    def _change_twice(self, host: Host, random: Random) -> None:
+        self._change(host, random)
+        self._world.schedule(random.randrange(4 * self._world.plan.delay_ns), self._change_again, host, random)
+
+    def _change_again(self, host: Host, random: Random) -> None:
+        if host.is_reachable and not self._world.is_calm:
+            self._change(host, random)
+
+    def _change_and_cut(self, host: Host, random: Random) -> None:
+        """Cut the leader off, or the group in two, just after an entry with a configuration has left."""
+        self._change(host, random)
+        cut = random.choice((self._isolate_leader, self._partition))
+        self._world.schedule(random.randrange(4 * self._world.plan.delay_ns), self._cut_late, cut, host, random)
 
     # Clocks -----------------------------------------------------------------------------------------
 

@@ -62,6 +62,9 @@ class Network:
         for other in others:
             self._cut |= {(node, other), (other, node)}
 
+    def is_cut(self, sender: NodeId, peer: NodeId) -> bool:
+        return (sender, peer) in self._cut
+
     def mend(self) -> None:
         self._cut.clear()
 

@@ -36,6 +36,11 @@ FAULTS: Final = (
     "slow_apply",
     "lose_answers",
     "flush",
+    "flush_alone",
+    "old_snapshot",
+    "change",
+    "change_twice",
+    "change_and_cut",
 )
 LEASE_FAULTS: Final = ("isolate_leader", "bounce_others", "one_way", "transfer_and_cut", "jump_clock", "freeze_clock")
 LEVELS: Final = ("linearizable", "follower", "stale", "min_index")
@@ -72,6 +77,8 @@ class Plan:
     segment_bytes: int = 64 * KIB
     compaction_entries: int = 0
     """A node flushes and compacts when it has applied so many entries since; 0: only the nemesis makes it."""
+    compacts_alone: bool = False
+    """Whatever others lack: they need a snapshot then."""
     client_count: int = 4
     key_count: int = 4
     think_ns: int = 20 * MS
@@ -119,6 +126,7 @@ def _draw_for_all(random: Random) -> Plan:
     choice = random.choice
     return Plan(
         voter_count=choice((1, 2, 3, 3, 3, 3, 4, 5, 5, 7)),
+        spare_count=choice((0, 0, 1, 2)),
         clock_rate_error=choice((0.0, 0.01)),
         leases_enabled=random.random() < 0.85,
         has_priorities=random.random() < 0.2,
@@ -135,6 +143,7 @@ def _draw_for_all(random: Random) -> Plan:
         uncommitted_bytes_max=choice((600, 64 * KIB)),
         segment_bytes=choice((8 * KIB, 64 * KIB)),
         compaction_entries=choice((0, 10, 40)),
+        compacts_alone=random.random() < 0.4,
         client_count=choice((2, 4, 8)),
         key_count=choice((1, 3, 8)),
         think_ns=choice((5, 20, 60)) * MS,

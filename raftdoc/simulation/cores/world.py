@@ -25,6 +25,7 @@ from raftdoc.simulation.cores.host import Host
 from raftdoc.simulation.cores.nemesis import Nemesis
 from raftdoc.simulation.cores.network import Network
 from raftdoc.simulation.cores.plan import MS, Plan, draw
+from raftdoc.simulation.cores.streams import Streams
 from raftdoc.simulation.history import RaftPosition, Recorder
 from raftdoc.statemachine.outcome import OK, Outcome
 
@@ -70,6 +71,7 @@ class World:
             Client(self, number, plan, Random(random.getrandbits(62)), self.recorder)
             for number in range(plan.client_count)
         ]
+        self.streams = Streams(self, Random(random.getrandbits(62)))
         self.nemesis = Nemesis(self, seed, suppressed)
 
     def _host(self, number: int, name: NodeId, configuration: Configuration, random: Random) -> Host:
@@ -141,10 +143,22 @@ class World:
         highest = self.invariants.highest_committed
         if any(not client.is_idle for client in self.clients) or self._applied_index < highest:
             return False
-        if not all(host.is_up and host.core.commit_index == highest for host in self.hosts.values()):
+        inside = self._members()
+        if not inside or not all(host.is_up and host.core.commit_index == highest for host in inside):
             return False
-        digests = [host.machine.digest() for host in self.hosts.values() if host.machine.applied_index == highest]
-        return len(digests) == len(self.hosts) and all(digest == digests[0] for digest in digests)
+        digests = [host.machine.digest() for host in inside if host.machine.applied_index == highest]
+        return len(digests) == len(inside) and all(digest == digests[0] for digest in digests)
+
+    def _members(self) -> list[Host]:
+        """Return who belongs to the group; nobody while that is not settled."""
+        leaders = [host for host in self.hosts.values() if host.is_leader]
+        if len(leaders) != 1:
+            return []
+        configuration = leaders[0].core.configuration
+        if configuration.is_joint() or not configuration.is_voter(leaders[0].node):
+            return []
+        inside = [host for node, host in self.hosts.items() if node in configuration.members()]
+        return inside if all(host.core.configuration == configuration for host in inside) else []
 
     def _states(self) -> list[tuple[object, ...]]:
         return [
@@ -193,6 +207,12 @@ class World:
     def saw(self, host: Host, ready: Ready) -> None:
         if ready.truncated_from is not None:
             self.counts["truncations"] += 1
+        if ready.membership is not None:
+            self.counts["configurations"] += 1
+            self.counts["joint"] += ready.membership.configuration.is_joint()
+            self.note("members", host.node, "", repr(ready.membership.configuration))
+        for peer in ready.snapshots:
+            self.streams.begin(host, peer)
         if ready.failed_reads:
             self.counts["failed_reads"] += len(ready.failed_reads)
         if ready.role is not None:
@@ -208,7 +228,15 @@ class World:
                 self._applied_index = entry.index
                 if results:
                     self._note_effects(host, entry, results)
-        last, digest = entries[-1].index, host.machine.digest()
+        self._check_digest(host)
+
+    def installed(self, host: Host) -> None:
+        """Look at a state that came in force: the same that others had there."""
+        self.count("installed")
+        self._check_digest(host)
+
+    def _check_digest(self, host: Host) -> None:
+        last, digest = host.machine.applied_index, host.machine.digest()
         known = self._digests.setdefault(last, digest)
         require(known == digest, "I5: replicas differ", host.node, last, known, digest)
 
@@ -272,8 +300,9 @@ class World:
         self.loses_answers = False
         self.network.mend()
         hosts = list(self.hosts.values())
-        minority = (self.plan.voter_count - 1) // 2 if self.plan.is_minority_left_down else 0
-        down = self._random.sample(hosts, minority)
+        # Where the membership has changed, those left down may be a majority.
+        may_be_down = self.plan.is_minority_left_down and not self.counts["changes"]
+        down = self._random.sample(hosts[: self.plan.voter_count], (self.plan.voter_count - 1) // 2 * may_be_down)
         for host in hosts:
             self.wake(host, host.boot)
             host.paused_until_ns = host.slow_disk_until_ns = host.slow_apply_until_ns = 0
