@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from random import SystemRandom
+from random import Random, SystemRandom
 
 from raftdoc.api.server import HttpServer
 from raftdoc.api.settings import HttpSettings
@@ -65,12 +65,7 @@ class Runtime:
         self._clock = _clock(settings)
         self._registry = Registry()
         metrics = NodeMetrics(self._registry)
-        self._log = SharedLog.open(
-            data.log_path,
-            segment_bytes=settings.log_segment_bytes,
-            reserve_bytes=settings.disk_reserve_bytes,
-            log_bytes_max=settings.log_bytes_max,
-        )
+        self._log = _open_log(settings, data)
         self._engine = RocksEngine(data.state_path, block_cache_bytes=settings.block_cache_bytes)
         self._admission = Admission(data.known_stores(), data.save_known_stores)
         self._transport = TcpTransport(
@@ -91,15 +86,7 @@ class Runtime:
             on_fatal=on_fatal,
             on_applied=self._applied,
         )
-        self._factory = ReplicaFactory(
-            node=settings.node,
-            boot_id=self._boot_id,
-            log=self._log,
-            engine=self._engine,
-            clock=self._clock,
-            random=random,
-            tuning=_tuning(settings),
-        )
+        self._factory = self._make_factory(random)
         loop = asyncio.get_running_loop()
         self._writer = LogWriter(self._log, loop, on_done=self.node.persisted, on_failed=self.node.persist_failed)
         self.node.start(self._writer)
@@ -108,17 +95,7 @@ class Runtime:
         self._reconciler = Reconciler(
             self.node, self._directory, self._factory, self._maintenance, self._transport.set_peers
         )
-        Snapshots(
-            self.node,
-            self._engine,
-            self._factory.incarnations,
-            SnapshotMetrics(self._registry),
-            boot_id=self._boot_id,
-            random=random,
-            make_machine=self._factory.machine,
-            flush=self._maintenance.flush,
-            bytes_per_s=settings.snapshot_bytes_per_s,
-        )
+        self._host_snapshots(random)
         metrics.watch_disk(self._log, self._engine, filesystem_of(data.path))
         metrics.watch_groups(self.node.replicas, self.node.staleness)
         self._ticker = Ticker(self.node, self._maintenance, self._directory.addresses)
@@ -138,10 +115,7 @@ class Runtime:
             self.node, self._directory, leaders, status, me, random, surroundings
         )
         self._http = HttpServer(database, _http_settings(settings), self._registry, on_fatal)
-        groups = self._log.groups
-        self._factory.drop_leftovers(groups)
-        for group, recovered in groups.items():
-            self.node.add_replica(self._factory.recovered(group, recovered), None)
+        self._host_groups()
 
     @classmethod
     def open(cls, settings: Settings, *, on_fatal: Callable[[BaseException], None]) -> Runtime:
@@ -202,6 +176,37 @@ class Runtime:
         self._engine.close()
         self._data.close()
 
+    def _make_factory(self, random: Random) -> ReplicaFactory:
+        return ReplicaFactory(
+            node=self._settings.node,
+            boot_id=self._boot_id,
+            log=self._log,
+            engine=self._engine,
+            clock=self._clock,
+            random=random,
+            tuning=_tuning(self._settings),
+        )
+
+    def _host_snapshots(self, random: Random) -> None:
+        Snapshots(
+            self.node,
+            self._engine,
+            self._factory.incarnations,
+            SnapshotMetrics(self._registry),
+            boot_id=self._boot_id,
+            random=random,
+            make_machine=self._factory.machine,
+            flush=self._maintenance.flush,
+            bytes_per_s=self._settings.snapshot_bytes_per_s,
+        )
+
+    def _host_groups(self) -> None:
+        """Host what the log knows; what the engine holds beside that is nobody's."""
+        groups = self._log.groups
+        self._factory.drop_leftovers(groups)
+        for group, recovered in groups.items():
+            self.node.add_replica(self._factory.recovered(group, recovered), None)
+
     def _led(self) -> list[Replica]:
         """Return the groups that this node leads and that somebody else could lead."""
         return [r for r in self.node.replicas.values() if r.is_leader and len(r.core.configuration.voters) > 1]
@@ -245,6 +250,15 @@ def _clock(settings: Settings) -> Clock:
         return SystemClock()
     log.warning("clocks are bent by a file, for tests only file=%s", settings.clock_file)
     return FileClock(settings.clock_file)
+
+
+def _open_log(settings: Settings, data: DataDirectory) -> SharedLog:
+    return SharedLog.open(
+        data.log_path,
+        segment_bytes=settings.log_segment_bytes,
+        reserve_bytes=settings.disk_reserve_bytes,
+        log_bytes_max=settings.log_bytes_max,
+    )
 
 
 def _local(settings: Settings, data: DataDirectory, boot_id: BootId) -> Local:
