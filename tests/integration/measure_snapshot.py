@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import io
+import os
 import re
 import sys
 import tempfile
@@ -47,9 +48,21 @@ async def load(cluster: Cluster, node: NodeProcess, count: int) -> None:
             await answer.read()
 
 
+def say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def cpu_s(node: NodeProcess) -> float:
+    """Return the processor time that a node has used so far."""
+    assert node.process is not None
+    fields = Path(f"/proc/{node.process.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 async def bench(node: NodeProcess) -> str:
     """Return what `raftdoc bench` says of 64 writing clients."""
-    command = [sys.executable, "-m", "raftdoc", "bench", "--url", node.url, "--clients", "64", "--seconds", "15"]
+    command = [sys.executable, "-m", "raftdoc", "bench", "--url", node.url, "--connections", "64", "--seconds", "15"]
     process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
     output, _ = await process.communicate()
     return output.decode()
@@ -64,18 +77,22 @@ async def measure(documents: int, *, under_load: bool) -> None:
             victim.kill()
             began = time.monotonic()
             await load(cluster, leader, documents)
-            print(f"loaded {documents} documents in {time.monotonic() - began:.1f} s")
+            say(f"loaded {documents} documents in {time.monotonic() - began:.1f} s")
             await asyncio.to_thread(time.sleep, 5)
             if under_load:
-                print("without a transfer:", await bench(leader), sep="\n")
+                say("without a transfer:\n" + await bench(leader))
+            before = cpu_s(leader)
             victim.start()
             if under_load:
-                print("with a transfer:", await bench(leader), sep="\n")
+                say("with a transfer:\n" + await bench(leader))
 
             async def is_installed() -> list[str]:
                 return re.findall(r"snapshot installed group=[1-9].*", victim.log_path.read_text())
 
-            print((await wait_until("the state is installed", is_installed, 300.0))[-1])
+            say((await wait_until("the state is installed", is_installed, 300.0))[-1])
+            load = os.getloadavg()[0]
+            used = f"cpu seconds: sender {cpu_s(leader) - before:.1f}, receiver {cpu_s(victim):.1f}, its start included"
+            say(f"{used}; load average of the machine {load:.1f}")
 
 
 if __name__ == "__main__":
