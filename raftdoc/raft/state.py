@@ -179,12 +179,20 @@ class State:
     def _begin(self, now_ns: int) -> None:
         """Set the first deadlines of this life."""
         self.reset_election_deadline(now_ns)
-        if self.configuration.all_voters() == (self.settings.node,):
-            # Nobody else can lead: no promise can have been given, and none is worth waiting for.
+        if self._was_alone():
             self.election_deadline_ns = now_ns
         elif self.settings.refuse_votes_after_boot:
             # L3: the life before this one may have promised a leader not to vote.
             self.promise_anew(now_ns)
+
+    def _was_alone(self) -> bool:
+        """Return whether nobody else can have led of late: then no promise was given, and none is worth waiting for.
+
+        Not so a node that has just become the only voter: the leader that made it so, and is to go, may hold a lease.
+        """
+        node, configurations = self.settings.node, self.configurations.since(self.log.compacted_index)
+        is_alone = all(configuration.all_voters() == (node,) for configuration in configurations)
+        return is_alone and (self.vote == node or not self.term)
 
     # The log --------------------------------------------------------------------------------------
 

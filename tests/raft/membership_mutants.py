@@ -141,6 +141,13 @@ MEMBERSHIP_MUTANTS = (
         "(request.term > state.term or is_repeated)",
         "test_elections:test_3_10_forced_vote_frees_only_for_the_term_after_the_leaders",
     ),
+    M(
+        "a node that waits for no promise once it is the only voter (L3)",
+        "state",
+        "return is_alone and (self.vote == node or not self.term)",
+        "return is_alone",
+        "test_lease:test_l3_node_that_has_just_become_the_only_voter_waits_like_any_other",
+    ),
     # Snapshots
     M(
         "a snapshot without its configuration",

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from raftdoc.ids import BootId, Term
-from raftdoc.raft import RejectReason, Role
-from raftdoc.raft.messages import AppendEntries, TimeoutNow, VoteRequest, VoteResponse
+from raftdoc.raft import Configuration, RejectReason, Role
+from raftdoc.raft.messages import AppendEntries, HardState, TimeoutNow, VoteRequest, VoteResponse
 
+from .crew import configuration_entry
 from .lone import HEARTBEAT_MS, MS, N1, N2, N3, N4, N5, W_MS, Lone, entries
 
 LEASE_NS = int((W_MS - 5) * MS / 1.01)
@@ -223,6 +224,25 @@ def test_l2_answers_that_waited_while_the_leader_slept_give_no_lease() -> None:
     node.beat_of(N2, sent_ns=sent_ns)
     node.beat_of(N3, sent_ns=sent_ns)
     assert not node.lease_valid
+
+
+def test_l3_node_that_has_just_become_the_only_voter_waits_like_any_other() -> None:
+    """The leader that made it so is no voter any more, and holds a lease on this node's promise all the same."""
+    for vote, log in ((N2, entries(1, 1)), (N1, (*entries(1, 1), configuration_entry(2, 1, Configuration((N1,)))))):
+        node = Lone(voters=(N1,) if vote == N2 else (N1, N2), log=log, hard_state=HardState(Term(1), vote))
+        node.restart()
+        node.tick(W_MS - 1)
+        node.persist()
+        assert node.sent_of(VoteRequest) == [], vote
+        assert node.role is Role.FOLLOWER, vote
+
+
+def test_node_that_was_the_only_voter_all_the_time_leads_again_at_once() -> None:
+    node = Lone(voters=(N1,), log=entries(1, 1), hard_state=HardState(Term(1), N1))
+    node.restart()
+    node.tick()
+    node.persist()
+    assert node.is_leader
 
 
 def test_l3_restarted_follower_refuses_votes_for_w() -> None:
