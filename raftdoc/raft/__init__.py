@@ -14,7 +14,18 @@ The caller's duties:
 5. A read of `reads` may be answered when the state machine has applied its index. A lease read may be answered when
    `lease_valid` is true with a clock read *after* the read, and all that is committed is applied.
 6. `tick` at least twice per heartbeat interval. Tell when the disk stalls for W / 2, when it fills, when it has space.
-7. The state is never copied: `compact` only what is durably applied, and what every member has.
+7. `compact` only what is durably applied, and not while `is_installing`; the record that makes it durable names
+   `configuration_at` that index. Whoever lacks what is gone needs the state.
+8. For each peer of `snapshots`, stream the state at some applied index, not below the log's compaction point, with its
+   (index, term) and `configuration_at` it; then call `on_snapshot_status`, once, whatever became of it.
+9. When a leader offers its state, ask `offer_snapshot`. Stage it beside the live one, in a fresh incarnation, for as
+   long as it takes; when all of it is verified and durable call `install_snapshot`. The record of that task has the whole
+   `reset` in it, synced. When `installed` comes, go over to that incarnation before anything else of that Ready: what
+   was handed out to be applied before is void, and proposals up to that index are unknown.
+10. A membership is asked for as a whole, with `change_membership`; new voters are learners first (`catch_up`).
+    `membership` tells what is in force, and whether it is committed. Ids of nodes are not used again for others.
+11. At a start, read the CONFIGURATION entries after the compaction point from the log (`Restored.configurations`). A
+    replica that is made after its group starts with a configuration of nobody.
 
     core.step(sender, message, now_ns)              # and tick, propose, read, on_persisted, on_applied ...
     if core.has_ready():
@@ -23,8 +34,11 @@ The caller's duties:
         disk.append(ready.persist)                  # later: core.on_persisted(mark), send(messages_after)
         machine.apply(ready.entries)                # later: core.on_applied(index)
 
-It does not apply, time, retry proposals, or know what a command is. Membership change and snapshots stand beside
-these roles when they come; quorums already take both halves of a joint configuration.
+It does not apply, time, retry proposals, or know what a command or a state is.
+
+Where to read: `state` (what all roles share, and what becomes durable when), `election`, `follower`, `leader` with
+`replication`, `progress`, `reads`, `lease` and `transfer`; then `membership` (the list of configurations),
+`reconfiguration` and `catch_up` (how a leader changes them), `installation` (how a follower's log begins anew after a snapshot).
 """
 
 from raftdoc.raft.core import Raft
