@@ -19,9 +19,9 @@ The caller's duties:
 8. For each peer of `snapshots`, stream the state at some applied index, not below the log's compaction point, with its
    (index, term) and `configuration_at` it; then call `on_snapshot_status`, once, whatever became of it.
 9. When a leader offers its state, ask `offer_snapshot`. Stage it beside the live one, in a fresh incarnation, for as
-   long as it takes; when all of it is verified and durable call `install_snapshot`. The record of that task has the whole
-   `reset` in it, synced. When `installed` comes, go over to that incarnation before anything else of that Ready: what
-   was handed out to be applied before is void, and proposals up to that index are unknown.
+   long as it takes; when all of it is verified and durable call `install_snapshot`. The record of that task has the
+   whole `reset` in it, synced. When `installed` comes, go over to that incarnation before anything else of that Ready:
+   what was handed out to be applied before is void, and proposals up to that index are unknown.
 10. A membership is asked for as a whole, with `change_membership`; new voters are learners first (`catch_up`).
     `membership` tells what is in force, and whether it is committed. Ids of nodes are not used again for others.
 11. At a start, read the CONFIGURATION entries after the compaction point from the log (`Restored.configurations`). A
@@ -38,7 +38,7 @@ It does not apply, time, retry proposals, or know what a command or a state is.
 
 Where to read: `state` (what all roles share, and what becomes durable when), `election`, `follower`, `leader` with
 `replication`, `progress`, `reads`, `lease` and `transfer`; then `membership` (the list of configurations),
-`reconfiguration` and `catch_up` (how a leader changes them), `installation` (how a follower's log begins anew after a snapshot).
+`reconfiguration` and `catch_up` (how a leader changes them), `installation` (how a follower's log begins anew).
 """
 
 from raftdoc.raft.core import Raft
