@@ -185,9 +185,9 @@ def power(left: Number, right: Number, pointer: str) -> Number:
     """Return left ** right; an int where both are, right is not negative and int64 holds it."""
     if type(left) is dict or type(right) is dict:
         return tagged_decimal(DECIMAL128.power(as_decimal(left), as_decimal(right)), pointer)
-    if type(left) is int and type(right) is int and right >= 0 and (abs(left) < 2 or right < 64):
-        # Of 0, 1 and -1 every power is that of an exponent of the same parity.
-        result = left ** (right if abs(left) > 1 or right < 2 else 2 + right % 2)
+    if type(left) is int and type(right) is int and (abs(left) < 2 or 0 <= right < 64):
+        # Of 1 and -1, and for positive exponents of 0, every power is that of an exponent of the same parity.
+        result = left ** (right if abs(left) > 1 or 0 <= right < 2 else 2 + right % 2)
         if INTEGER_MIN <= result <= INTEGER_MAX:
             return result
     try:

@@ -12,7 +12,8 @@ from raftdoc.document.tagged import date_ms_of
 from raftdoc.limits import INTEGER_MIN
 from raftdoc.query import numbers
 from raftdoc.query.dates import add_ms, is_date
-from raftdoc.query.expressions.operands import binary, compile_operands, is_nullish, nary, ranged, unary
+from raftdoc.query.expressions.compile import compile_operand
+from raftdoc.query.expressions.operands import binary, commutative, compile_operands, is_nullish, ranged, unary
 from raftdoc.query.expressions.scope import Builder, Code, Frame, Scope, Value, fault, fold
 from raftdoc.query.numbers import DECIMAL128, as_float, is_decimal, is_number, is_zero, tagged_decimal
 from raftdoc.query.type_names import type_name
@@ -24,12 +25,12 @@ ROUND_PLACE_MAX: Final = 100
 
 
 def _add(values: list[Value], pointer: str) -> Value:
-    has_null, date = False, None
+    date = None
     terms = []
     for value in values:
         if is_nullish(value):
-            has_null = True
-        elif is_number(value):
+            return None
+        if is_number(value):
             terms.append(value)
         elif is_date(value):
             if date is not None:
@@ -37,15 +38,13 @@ def _add(values: list[Value], pointer: str) -> Value:
             date = value
         else:
             raise fault(f"numbers and dates can be added, not {type_name(value)}", pointer, TYPE_MISMATCH)
-    if has_null:
-        return None
     total = numbers.add(terms, pointer)
     return total if date is None else add_ms(date, total, pointer)
 
 
 def _build_add(spec: Value, scope: Scope, pointer: str) -> Code:
     if not isinstance(spec, list) or len(spec) != 2:
-        return nary(_add)(spec, scope, pointer)
+        return commutative(_add)(spec, scope, pointer)
     left, right = compile_operands(spec, scope, pointer)
     run_left, run_right = left.run, right.run
 
@@ -53,9 +52,9 @@ def _build_add(spec: Value, scope: Scope, pointer: str) -> Code:
         first, second = run_left(frame), run_right(frame)
         if type(first) is int and type(second) is int:
             return numbers.fitted(first + second)
-        return _add([first, second], pointer)
+        return _add([second, first] if left.is_constant else [first, second], pointer)
 
-    return fold(run, [left, right])
+    return fold(run, [left, right], scope)
 
 
 def _subtract(left: Value, right: Value, pointer: str) -> Value:
@@ -73,15 +72,13 @@ def _subtract(left: Value, right: Value, pointer: str) -> Value:
 
 def _multiply(values: list[Value], pointer: str) -> Value:
     product: Value = 1
-    has_null = False
     for value in values:
         if is_nullish(value):
-            has_null = True
-        elif not is_number(value):
+            return None
+        if not is_number(value):
             raise fault(f"only numbers can be multiplied, not {type_name(value)}", pointer, TYPE_MISMATCH)
-        elif not has_null:
-            product = numbers.multiply(product, value, pointer)
-    return None if has_null else product
+        product = numbers.multiply(product, value, pointer)
+    return product
 
 
 def _build_divide(spec: Value, scope: Scope, pointer: str) -> Code:
@@ -130,9 +127,12 @@ def _power(left: Value, right: Value, pointer: str) -> Value:
     return numbers.power(left, right, pointer)
 
 
-def numeric(function: Callable[[Value, str], Value], *, mongo_code: int = NOT_NUMERIC) -> Builder:
+def numeric(function: Callable[[Value, str], Value]) -> Builder:
     """Return the builder of an operator of one number."""
+    return unary(_checked(function, NOT_NUMERIC))
 
+
+def _checked(function: Callable[[Value, str], Value], mongo_code: int) -> Callable[[Value, str], Value]:
     def checked(value: Value, pointer: str) -> Value:
         if is_number(value):
             return function(value, pointer)
@@ -140,7 +140,7 @@ def numeric(function: Callable[[Value, str], Value], *, mongo_code: int = NOT_NU
             return None
         raise fault(f"this operator takes a number, not {type_name(value)}", pointer, mongo_code)
 
-    return unary(checked)
+    return checked
 
 
 def _absolute(value: Value, pointer: str) -> Value:
@@ -212,6 +212,13 @@ def _sigmoid(value: Value, pointer: str) -> Value:
         return 0.0
 
 
+def _build_sigmoid(spec: Value, scope: Scope, pointer: str) -> Code:
+    """The one operator of one operand that does not take it in an array."""
+    operand = compile_operand(spec, scope, pointer)
+    apply, run_operand = _checked(_sigmoid, TYPE_MISMATCH), operand.run
+    return fold(lambda frame: apply(run_operand(frame), pointer), [operand], scope)
+
+
 def _rounding(rounding: str) -> Callable[[list[Value], str], Value]:
     def rounded(values: list[Value], pointer: str) -> Value:
         value = values[0]
@@ -241,7 +248,7 @@ def _checked_place(place: Value, pointer: str) -> int:
 OPERATORS: Final[Mapping[str, Builder]] = {
     "$add": _build_add,
     "$subtract": binary(_subtract),
-    "$multiply": nary(_multiply),
+    "$multiply": commutative(_multiply),
     "$divide": _build_divide,
     "$mod": _build_mod,
     "$pow": binary(_power),
@@ -255,5 +262,5 @@ OPERATORS: Final[Mapping[str, Builder]] = {
     "$log": binary(_log),
     "$log10": numeric(_logarithm(math.log10, DECIMAL128.log10, 28761)),
     "$sqrt": numeric(_square_root),
-    "$sigmoid": numeric(_sigmoid, mongo_code=TYPE_MISMATCH),
+    "$sigmoid": _build_sigmoid,
 }

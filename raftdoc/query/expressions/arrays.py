@@ -116,7 +116,7 @@ def _build_in(spec: Value, scope: Scope, pointer: str) -> Code:
     sought, among = compile_operands(spec, scope, pointer)
     if isinstance(among.constant, list):
         run_sought, keys = sought.run, {identity_key(element) for element in among.constant}
-        return fold(lambda frame: identity_key(run_sought(frame)) in keys, [sought])
+        return fold(lambda frame: identity_key(run_sought(frame)) in keys, [sought], scope)
     return binary(_in)(spec, scope, pointer)
 
 

@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Final
 
 from raftdoc.document.path import MISSING, is_object
-from raftdoc.document.tagged import binary_of, date_ms_of, decimal_of, object_id_of
+from raftdoc.document.tagged import DECIMAL_EXPONENT_MAX, binary_of, date_ms_of, decimal_of, object_id_of
 from raftdoc.errors import InvalidQuery
 from raftdoc.limits import INTEGER_MAX, INTEGER_MIN
 from raftdoc.query.binaries import Form, binary_from_text, binary_number, number_as_binary, text_from_binary
@@ -26,9 +26,11 @@ from raftdoc.query.order import is_true
 from raftdoc.query.type_names import INT32_MAX, INT32_MIN, TYPE_NUMBERS, type_name
 
 CONVERSION_FAILURE: Final = 241
+DECIMAL_ADJUSTED_MIN: Final = -6176
+"""Below this exponent of its first digit a number is zero in decimal128."""
 _WRONG_COUNT: Final = 50723
 
-_INTEGER = re.compile(r"[+-]?[0-9]{1,30}", re.ASCII)
+_INTEGER = re.compile(r"([+-]?)0*([0-9]{1,30})", re.ASCII)
 _DOUBLE = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,6})?", re.ASCII)
 _HEX_DOUBLE = re.compile(r"[+-]?0[xX](?:[0-9a-fA-F]+\.?[0-9a-fA-F]*|\.[0-9a-fA-F]+)(?:[pP][+-]?[0-9]{1,4})?")
 
@@ -69,7 +71,7 @@ def _to_double(value: Value, form: Form, pointer: str) -> Value:
         return finite(float(decimal_of(value)) if is_decimal(value) else float(value), pointer)
     if isinstance(value, str):
         if _DOUBLE.fullmatch(value):
-            return _finite_double(float(value), value, pointer)
+            return _exact_double(value, pointer)
         if _HEX_DOUBLE.fullmatch(value):
             return _hex_double(value, pointer)
     if is_date(value):
@@ -79,8 +81,10 @@ def _to_double(value: Value, form: Form, pointer: str) -> Value:
     raise failure(value, "double", pointer)
 
 
-def _finite_double(number: float, value: Value, pointer: str) -> float:
-    if number in (float("inf"), float("-inf")):
+def _exact_double(value: str, pointer: str) -> float:
+    number = float(value)
+    is_lost = not number and any(digit in "123456789" for digit in value.lower().partition("e")[0])
+    if is_lost or number in (float("inf"), float("-inf")):
         raise failure(value, "double", pointer)
     return number
 
@@ -109,7 +113,8 @@ def _integer_of(value: Value, name: str, form: Form, pointer: str) -> int | None
         exact = decimal_of(value)
         return int(exact) if exact.is_finite() and exact.adjusted() < 30 else None
     if isinstance(value, str):
-        return int(value) if _INTEGER.fullmatch(value) else None
+        match = _INTEGER.fullmatch(value)
+        return int(match[1] + match[2]) if match else None
     if is_date(value) and name == "long":
         return date_ms_of(value)
     if type_name(value) == "binData":
@@ -125,7 +130,10 @@ def _to_decimal(value: Value, form: Form, pointer: str) -> Value:
     if is_decimal(value):
         return value
     if isinstance(value, str) and _DOUBLE.fullmatch(value):
-        return tagged_decimal(Decimal(value), pointer)
+        exact = Decimal(value)
+        if exact and not DECIMAL_ADJUSTED_MIN <= exact.adjusted() <= DECIMAL_EXPONENT_MAX:
+            raise failure(value, "decimal", pointer)
+        return tagged_decimal(exact, pointer)
     if is_date(value):
         return tagged_decimal(Decimal(date_ms_of(value)), pointer)
     raise failure(value, "decimal", pointer)
@@ -222,7 +230,7 @@ def _short_form(target: str) -> Builder:
         if isinstance(spec, list) and len(spec) != 1:
             raise fault("this operator takes exactly one operand", pointer, _WRONG_COUNT)
         (operand,) = compile_operands(spec, scope, pointer)
-        return fold(lambda frame: convert(operand.run(frame), target, Form(), pointer), [operand])
+        return fold(lambda frame: convert(operand.run(frame), target, Form(), pointer), [operand], scope)
 
     return build
 
@@ -257,7 +265,7 @@ def _build_convert(spec: Value, scope: Scope, pointer: str) -> Code:
                 raise
             return runs["onError"](frame)
 
-    return fold(run, list(codes.values()))
+    return fold(run, list(codes.values()), scope)
 
 
 def _target(wanted: Value, pointer: str) -> tuple[str, Value]:
@@ -281,7 +289,7 @@ def _target(wanted: Value, pointer: str) -> tuple[str, Value]:
 def _build_type(spec: Value, scope: Scope, pointer: str) -> Code:
     check_count(spec, 1, 1, pointer)
     (operand,) = compile_operands(spec, scope, pointer)
-    return fold(lambda frame: type_name(operand.run(frame)), [operand])
+    return fold(lambda frame: type_name(operand.run(frame)), [operand], scope)
 
 
 OPERATORS: Final[Mapping[str, Builder]] = {

@@ -90,7 +90,7 @@ def _part(part_of: Callable[[int], int]) -> Builder:
             offset_ms = zone_of(members, pointer, 40533)
             return None if offset_ms is None else part_of(ms_of_value(members["date"], pointer) + offset_ms)
 
-        return fold(run, list(codes.values()))
+        return fold(run, list(codes.values()), scope)
 
     return build
 
@@ -149,7 +149,7 @@ def _build_from_parts(spec: Value, scope: Scope, pointer: str) -> Code:
         whole = {name: part for name, part in parts.items() if part is not None}
         return tagged_date(_from_parts(whole, pointer) - offset_ms, pointer)
 
-    return fold(run, list(codes.values()))
+    return fold(run, list(codes.values()), scope)
 
 
 def _whole(value: Value, pointer: str) -> int | None:

@@ -183,8 +183,10 @@ def element_sorts(spec: Value, pointer: str) -> list[ElementSort]:
     """
     if is_number(spec):
         return [(order_key, _is_descending(spec, pointer, 2942506))]
-    if not is_object(spec) or not spec:
+    if not is_object(spec):
         raise fault("sortBy is 1, -1, or an object of field paths", pointer, 2942507)
+    if not spec:
+        raise fault("sortBy names at least one field path", pointer, 2942505)
     sorts = []
     for name, direction in spec.items():
         below = f"{pointer}/{escaped(name)}"

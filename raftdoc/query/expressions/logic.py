@@ -34,7 +34,7 @@ def _comparison(holds: Callable[[Any, Any], bool]) -> Builder:
                 return holds(first, second)
             return holds(order_key(first), order_key(second))
 
-        return fold(run, [left, right])
+        return fold(run, [left, right], scope)
 
     return build
 
@@ -49,7 +49,12 @@ def _build_and(spec: Value, scope: Scope, pointer: str) -> Code:
                 return False
         return True
 
-    return fold(run, codes)
+    return constant(False) if _ends_with(codes, is_wanted=False) else fold(run, codes, scope)
+
+
+def _ends_with(codes: list[Code], *, is_wanted: bool) -> bool:
+    """Return whether the last operand decides, whatever the others are; they are then not evaluated."""
+    return bool(codes) and codes[-1].is_constant and is_true(codes[-1].constant) is is_wanted
 
 
 def _build_or(spec: Value, scope: Scope, pointer: str) -> Code:
@@ -62,7 +67,7 @@ def _build_or(spec: Value, scope: Scope, pointer: str) -> Code:
                 return True
         return False
 
-    return fold(run, codes)
+    return constant(True) if _ends_with(codes, is_wanted=True) else fold(run, codes, scope)
 
 
 def _build_cond(spec: Value, scope: Scope, pointer: str) -> Code:
@@ -93,7 +98,7 @@ def _build_if_null(spec: Value, scope: Scope, pointer: str) -> Code:
                 return value
         return run_last(frame)
 
-    return fold(run, codes)
+    return fold(run, codes, scope)
 
 
 def _build_switch(spec: Value, scope: Scope, pointer: str) -> Code:
@@ -126,8 +131,8 @@ def _compile_branches(spec: Value, scope: Scope, pointer: str) -> list[tuple[Cod
             raise fault("a branch needs a case", below, 40064)
         if "then" not in branch:
             raise fault("a branch needs a then", below, 40065)
-        case = compile_operand(branch["case"], scope, f"{below}/case")
-        branches.append((case, compile_operand(branch["then"], scope, f"{below}/then")))
+        case = compile_operand(branch["case"], scope.branch(), f"{below}/case")
+        branches.append((case, compile_operand(branch["then"], scope.branch(), f"{below}/then")))
     return branches
 
 

@@ -11,6 +11,7 @@ from raftdoc.query.expressions.operands import check_members, is_nullish, nary
 from raftdoc.query.expressions.scope import CONTEXT_SLOT, Builder, Code, Frame, Scope, Value, fault
 from raftdoc.query.type_names import type_name
 
+_METADATA: Final = frozenset({"textScore", "indexKey", "geoNearDistance", "geoNearPoint", "randVal", "searchScore"})
 _MANTISSA: Final = 1 << 53
 
 
@@ -23,6 +24,12 @@ def merge_objects(objects: list[Value], pointer: str, *, mongo_code: int = 40400
         elif not is_nullish(value):
             raise fault(f"only objects can be merged, not {type_name(value)}", pointer, mongo_code)
     return merged
+
+
+def _merge(objects: list[Value], pointer: str) -> Value:
+    if len(objects) == 1 and isinstance(objects[0], list):
+        return merge_objects(objects[0], pointer)
+    return merge_objects(objects, pointer)
 
 
 def _build_get_field(spec: Value, scope: Scope, pointer: str) -> Code:
@@ -57,7 +64,7 @@ def _fixed_name(spec: Value, scope: Scope, pointer: str) -> str:
     else:
         code = compile_operand(spec, scope, pointer)
         is_literal = isinstance(spec, dict) and ("$literal" in spec or "$const" in spec)
-        if isinstance(spec, dict | list) and not is_literal:
+        if isinstance(spec, dict | list) and spec and not is_literal:
             raise fault("a field name is no expression", pointer, 4161106)
         name = code.constant
     if not isinstance(name, str):
@@ -80,9 +87,9 @@ def _build_unset_field(spec: Value, scope: Scope, pointer: str) -> Code:
 
 
 def _field_setter(spec: dict[str, Value], value: Value, scope: Scope, pointer: str) -> Code:
-    name = _fixed_name(spec["field"], scope, f"{pointer}/field")
     source = compile_operand(spec["input"], scope, f"{pointer}/input")
     run_value = compile_operand(value, scope, f"{pointer}/value").run
+    name = _fixed_name(spec["field"], scope, f"{pointer}/field")
     if source.is_constant:
         _check_input(source.constant, pointer)
 
@@ -117,10 +124,18 @@ def _build_rand(spec: Value, scope: Scope, pointer: str) -> Code:
     return Code(lambda frame: (frame[CONTEXT_SLOT].draw() >> 11) / _MANTISSA)
 
 
+def _build_meta(spec: Value, scope: Scope, pointer: str) -> Code:
+    """Refuse `$meta`: a document here carries nothing but itself."""
+    if not isinstance(spec, str):
+        raise fault(f"$meta takes a string, not {type_name(spec)}", pointer, 17307)
+    raise fault(f"there is no metadata {spec!r}", pointer, 40218 if spec in _METADATA else 17308)
+
+
 OPERATORS: Final[Mapping[str, Builder]] = {
-    "$mergeObjects": nary(merge_objects),
+    "$mergeObjects": nary(_merge),
     "$getField": _build_get_field,
     "$setField": _build_set_field,
     "$unsetField": _build_unset_field,
     "$rand": _build_rand,
+    "$meta": _build_meta,
 }

@@ -41,7 +41,7 @@ def unary(function: Callable[[Value, str], Value]) -> Builder:
         check_count(spec, 1, 1, pointer)
         (operand,) = compile_operands(spec, scope, pointer)
         run_operand = operand.run
-        return fold(lambda frame: function(run_operand(frame), pointer), [operand])
+        return fold(lambda frame: function(run_operand(frame), pointer), [operand], scope)
 
     return build
 
@@ -53,7 +53,7 @@ def binary(function: Callable[[Value, Value, str], Value]) -> Builder:
         check_count(spec, 2, 2, pointer)
         left, right = compile_operands(spec, scope, pointer)
         run_left, run_right = left.run, right.run
-        return fold(lambda frame: function(run_left(frame), run_right(frame), pointer), [left, right])
+        return fold(lambda frame: function(run_left(frame), run_right(frame), pointer), [left, right], scope)
 
     return build
 
@@ -63,6 +63,17 @@ def nary(function: Callable[[list[Value], str], Value]) -> Builder:
     return ranged(function, 0, 1 << 30)
 
 
+def commutative(function: Callable[[list[Value], str], Value]) -> Builder:
+    """Return the builder of an operator of any number of operands, in any order: constant ones come last."""
+
+    def build(spec: Value, scope: Scope, pointer: str) -> Code:
+        codes = compile_operands(spec, scope, pointer)
+        runs = [code.run for code in sorted(codes, key=lambda code: code.is_constant)]
+        return fold(lambda frame: function([run(frame) for run in runs], pointer), codes, scope)
+
+    return build
+
+
 def ranged(function: Callable[[list[Value], str], Value], least: int, most: int) -> Builder:
     """Return the builder of an operator of least to most operands."""
 
@@ -70,7 +81,7 @@ def ranged(function: Callable[[list[Value], str], Value], least: int, most: int)
         check_count(spec, least, most, pointer)
         codes = compile_operands(spec, scope, pointer)
         runs = [code.run for code in codes]
-        return fold(lambda frame: function([run(frame) for run in runs], pointer), codes)
+        return fold(lambda frame: function([run(frame) for run in runs], pointer), codes, scope)
 
     return build
 
@@ -95,7 +106,7 @@ def named(
         def run(frame: Frame) -> Value:
             return function({name: run_member(frame) for name, run_member in runs}, pointer)
 
-        return fold(run, list(codes.values()))
+        return fold(run, list(codes.values()), scope)
 
     return build
 

@@ -31,7 +31,7 @@ def _builder(search: Search, nothing: Callable[[], Value]) -> Builder:
                 raise fault(f"the input is a string, not {type_name(text)}", f"{pointer}/input", 51104)
             return nothing() if pattern is None or is_nullish(text) else search(text, pattern)
 
-        return fold(run, list(codes.values()))
+        return fold(run, list(codes.values()), scope)
 
     return build
 
@@ -65,7 +65,8 @@ def _find_all(text: str, pattern: Pattern) -> Value:
 
 def _found(text: str, pattern: Pattern) -> Iterator[dict[str, Any]]:
     place = 0
-    while place <= len(text):
+    # Nothing is looked for behind the last character, but in an empty text.
+    while place < len(text) or not place:
         match = pattern.find(text, place)
         if match is None:
             return

@@ -24,7 +24,7 @@ ROOT_SLOT: Final = 0
 CONTEXT_SLOT: Final = 1
 _FIRST_FREE_SLOT: Final = 2
 
-EXPRESSION_DEPTH_MAX: Final = 150
+EXPRESSION_DEPTH_MAX: Final = 100
 
 
 class Varies(Enum):
@@ -66,6 +66,8 @@ class Scope:
     """Variables with a fixed value, as `$$DESCEND` in `$redact`."""
     size: FrameSize = field(default_factory=FrameSize)
     depth: int = 0
+    folds: bool = True
+    """Whether constant operands are worked out at parse; not in a branch that may never be taken."""
     is_group: bool = False
     """In an accumulator of `$group`, where the dialect's compiled engine numbers a division by zero otherwise."""
 
@@ -75,6 +77,10 @@ class Scope:
         places = list(range(first, first + len(names)))
         self.size.slots += len(names)
         return replace(self, slots={**self.slots, **dict(zip(names, places, strict=True))}), places
+
+    def branch(self) -> Scope:
+        """Return the scope of an operand that may never be evaluated."""
+        return replace(self, folds=False)
 
     def deeper(self, pointer: str) -> Scope:
         """Return the scope of operands.
@@ -97,12 +103,12 @@ def constant(value: Value) -> Code:
     return Code(lambda _: value, value)
 
 
-def fold(run: Run, operands: Sequence[Code]) -> Code:
+def fold(run: Run, operands: Sequence[Code], scope: Scope) -> Code:
     """Return the code of an operator without memory and variables: worked out now if its operands are constant.
 
     Raises:
         InvalidQuery: the constant operands are what the operator cannot take.
     """
-    if all(operand.constant is not VARIES for operand in operands):
+    if scope.folds and all(operand.constant is not VARIES for operand in operands):
         return constant(run([{}, Context()]))
     return Code(run)

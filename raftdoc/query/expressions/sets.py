@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping
 from typing import Final
 
-from raftdoc.query.expressions.operands import binary, is_nullish, nary, unary
-from raftdoc.query.expressions.scope import Builder, Value, fault
+from raftdoc.query.expressions.operands import binary, commutative, compile_operands, is_nullish, unary
+from raftdoc.query.expressions.scope import Builder, Code, Frame, Scope, Value, fault, fold
 from raftdoc.query.order import identity_key, is_true, order_key
 from raftdoc.query.type_names import type_name
 
@@ -56,13 +56,20 @@ def _difference(left: Value, right: Value, pointer: str) -> Value:
     return [value for key, value in members.items() if key not in gone]
 
 
-def _equals(arrays: list[Value], pointer: str) -> Value:
-    if len(arrays) < 2:
+def _build_equals(spec: Value, scope: Scope, pointer: str) -> Code:
+    codes = compile_operands(spec, scope, pointer)
+    if len(codes) < 2:
         raise fault("$setEquals takes at least two operands", pointer, 17045)
-    for place, array in enumerate(arrays):
-        _checked(array, pointer, 5887502 if place else 17044)
-    first, *others = (as_set(array).keys() for array in arrays)
-    return all(first == other for other in others)
+    for code in codes:
+        if code.is_constant:
+            _checked(code.constant, pointer, 5887502)
+    runs = [code.run for code in codes]
+
+    def run(frame: Frame) -> Value:
+        first, *others = [as_set(_checked(run_operand(frame), pointer, 17044)).keys() for run_operand in runs]
+        return all(first == other for other in others)
+
+    return fold(run, codes, scope)
 
 
 def _is_subset(left: Value, right: Value, pointer: str) -> Value:
@@ -79,10 +86,10 @@ def _any_true(array: Value, pointer: str) -> Value:
 
 
 OPERATORS: Final[Mapping[str, Builder]] = {
-    "$setUnion": nary(_union),
-    "$setIntersection": nary(_intersection),
+    "$setUnion": commutative(_union),
+    "$setIntersection": commutative(_intersection),
     "$setDifference": binary(_difference),
-    "$setEquals": nary(_equals),
+    "$setEquals": _build_equals,
     "$setIsSubset": binary(_is_subset),
     "$allElementsTrue": unary(_all_true),
     "$anyElementTrue": unary(_any_true),

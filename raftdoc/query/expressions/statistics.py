@@ -42,7 +42,7 @@ def _counted(make: Callable[[int], Accumulator]) -> Builder:
                 state.add(element)
             return state.result()
 
-        return fold(run, list(codes.values()))
+        return fold(run, list(codes.values()), scope)
 
     return build
 
@@ -77,7 +77,7 @@ def _percentile(*, is_single: bool) -> Builder:
             found = percentiles([as_float(value) for value in values if is_number(value)], shares, method)
             return found[0] if is_single else found
 
-        return fold(run, [codes["input"]])
+        return fold(run, [codes["input"]], scope)
 
     return build
 

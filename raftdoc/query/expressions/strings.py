@@ -6,7 +6,7 @@ import string
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from raftdoc.document.tagged import date_ms_of
+from raftdoc.document.tagged import binary_of, date_ms_of
 from raftdoc.limits import INTEGER_MAX, INTEGER_MIN
 from raftdoc.query.dates import is_date
 from raftdoc.query.expressions.arrays import int32
@@ -33,7 +33,8 @@ def text_of(value: Value, pointer: str) -> str:
     if is_nullish(value):
         return ""
     if is_number(value):
-        return number_text(value)
+        # Unlike $toString, where a number only happens to be read as text, a double has six digits.
+        return f"{value:g}" if type(value) is float else number_text(value)
     if is_date(value):
         return date_text(date_ms_of(value))
     raise fault(f"{type_name(value)} cannot be read as a string", pointer, 16007)
@@ -55,12 +56,12 @@ def _concat(values: list[Value], pointer: str) -> Value:
 
 
 def _split(text: Value, separator: Value, pointer: str) -> Value:
-    if not isinstance(text, str) and not is_nullish(text):
-        raise fault(f"only a string can be split, not {type_name(text)}", pointer, 40085)
-    if not isinstance(separator, str) and not is_nullish(separator):
-        raise fault(f"a separator is a string, not {type_name(separator)}", pointer, 10503900)
     if is_nullish(text) or is_nullish(separator):
         return None
+    if not isinstance(text, str):
+        raise fault(f"only a string can be split, not {type_name(text)}", pointer, 40085)
+    if not isinstance(separator, str):
+        raise fault(f"a separator is a string, not {type_name(separator)}", pointer, 10503900)
     if not separator:
         raise fault("a separator is not empty", pointer, 40087)
     return text.split(separator)
@@ -77,17 +78,23 @@ def _index_of(not_text: int, not_part: int, *, is_bytes: bool) -> Builder:
             raise fault(f"a string is sought, not {type_name(part)}", pointer, not_part)
         start = _place(values[2], pointer) if len(values) > 2 else 0
         stop = _place(values[3], pointer) if len(values) > 3 else None
-        if is_bytes:
-            return _find(text.encode(), part.encode(), start, stop)
-        return _find(text, part, start, stop)
+        return _find_bytes(text.encode(), part.encode(), start, stop) if is_bytes else _find(text, part, start, stop)
 
     return ranged(index_of, 2, 4)
 
 
-def _find(text: str | bytes, part: str | bytes, start: int, stop: int | None) -> int:
+def _find_bytes(text: bytes, part: bytes, start: int, stop: int | None) -> int:
     last = len(text) if stop is None else min(stop, len(text))
-    # A search for nothing finds nothing behind the end, as str.find does.
-    return -1 if start > last else text.find(part, start, last)  # type: ignore[arg-type]
+    # A search for nothing finds nothing behind the end.
+    return -1 if start > last else text.find(part, start, last)
+
+
+def _find(text: str, part: str, start: int, stop: int | None) -> int:
+    """Return where a part begins in start to stop; unlike bytes, it may end behind stop."""
+    place = text.find(part, start)
+    last = len(text) if stop is None else min(stop, len(text))
+    empty_at_start = not text and not part and not start
+    return place if place < last or empty_at_start else -1
 
 
 def _place(value: Value, pointer: str) -> int:
@@ -202,6 +209,16 @@ def _replacer(count: int) -> Builder:
     return named(replace, names=absent, not_object=51751, unknown=51750)
 
 
+def _binary_size(value: Value, pointer: str) -> Value:
+    if is_nullish(value):
+        return None
+    if isinstance(value, str):
+        return len(value.encode())
+    if type_name(value) != "binData":
+        raise fault(f"$binarySize takes a string or a binary value, not {type_name(value)}", pointer, 51276)
+    return len(binary_of(value)[1])
+
+
 OPERATORS: Final[Mapping[str, Builder]] = {
     "$concat": nary(_concat),
     "$split": binary(_split),
@@ -212,6 +229,7 @@ OPERATORS: Final[Mapping[str, Builder]] = {
     "$substrCP": _ternary(_substr_cp),
     "$strLenCP": unary(_length_cp),
     "$strLenBytes": unary(_length_bytes),
+    "$binarySize": unary(_binary_size),
     "$toLower": unary(lambda value, pointer: text_of(value, pointer).translate(_TO_LOWER)),
     "$toUpper": unary(lambda value, pointer: text_of(value, pointer).translate(_TO_UPPER)),
     "$strcasecmp": binary(_case_compare),
