@@ -23,7 +23,7 @@ from raftdoc.simulation.history import Event, RaftPosition, Recorder
 from raftdoc.statemachine import commands
 from raftdoc.statemachine.outcome import Idempotency, Outcome
 
-ATTEMPTS_MAX: Final = 6
+ATTEMPTS_MAX: Final = 8
 PROCESS_STEP: Final = 1000
 """A client's processes are its number, and that plus multiples of this."""
 READ_NAMES: Final = {"linearizable": "get", "follower": "get", "stale": "stale-get", "min_index": "min-get"}
@@ -219,7 +219,7 @@ class Client:
         if self._attempts_left > 0:
             self._attempt += 1
             self._world.count("retries")
-            self._world.schedule(self._random.randrange(1, 20) * MS, self._retry, self._attempt)
+            self._world.schedule(self._random.randrange(2, 80) * MS, self._retry, self._attempt)
             return
         self._complete("info" if self._command and self._may_have_happened else "fail", None, error=error)
 

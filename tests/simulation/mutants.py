@@ -1,0 +1,231 @@
+"""Planted faults, and how many seeds of the simulator each needs.
+
+A fault is (module, exact old text, new text), applied while fresh copies of the whole product are imported; the product
+has no switches. Text that is not found exactly once fails loudly. Those of the consensus core are the ones that the
+core's own tests plant, by their names.
+
+    python -m tests.simulation.mutants [SEEDS] [NAME ...]      prints the matrix of docs/testing.md
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib import import_module
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
+from time import process_time
+from types import CodeType, ModuleType
+from typing import Any, NamedTuple
+
+import raftdoc
+
+from tests.raft.mutants import MUTANTS as CORE_MUTANTS
+
+
+class StaleFault(Exception):
+    """The text to change is not in the module exactly once: the fault has to follow the product."""
+
+
+class Fault(NamedTuple):
+    name: str
+    module: str
+    old: str
+    new: str
+
+
+class Caught(NamedTuple):
+    seed: int
+    verdict: str
+
+
+CORE = (
+    "a lease without the clock check",
+    "a lease from the time of the reply",
+    "a lease kept after a transfer (L1)",
+    "no vote refusal after boot (L3)",
+    "no vote refusal while a leader is heard",
+    "a lease kept by a clock that slept (L4)",
+    "no new promise by a clock that jumped (L4)",
+    "the commit of an older term by counting",
+    "a vote that is not persisted",
+    "an append acknowledged before its fsync (P1)",
+    "a vote request before persist (P3)",
+    "two votes in a term",
+    "a vote for a log that is behind",
+    "the leader's own log counted before its fsync (P2)",
+    "apply before it is durable here (P7)",
+    "no truncation of a conflict",
+    "truncation of matching entries",
+    "a commit that is not clamped to what was verified",
+    "a configuration in force only at commit",
+    "a single-level rollback of configurations",
+    "a joint configuration left before it is committed",
+    "voters changed without a joint configuration",
+    "a quorum off by one",
+    "ReadIndex on a round in flight",
+    "ReadIndex before the no-op",
+    "a read answered without a round",
+    "a stale reply of an earlier life accepted",
+    "a snapshot without its configuration",
+    "a snapshot older than commit installed",
+)
+"""Names of faults of the core."""
+
+ELSEWHERE = (
+    Fault(
+        "applied index outside the batch (P8)",
+        "raftdoc.statemachine.database_machine",
+        "        self._engine.write(staged.changes)\n",
+        "        state = self._keys.meta('state')\n"
+        "        self._engine.write({key: value for key, value in staged.changes.items() if key != state})\n"
+        "        self._engine.write({state: staged.changes[state]})\n",
+    ),
+    Fault(
+        "log let go above what is durably applied (P8)",
+        "raftdoc.simulation.cores.host",
+        "        self.disk_model.engine.flush()\n        replica.durable_applied_index",
+        "        replica.durable_applied_index",
+    ),
+    Fault(
+        "no memory of idempotency keys",
+        "raftdoc.statemachine.requests",
+        "        stored = staged.get(record_key)\n        if stored is not None:",
+        "        stored = staged.get(record_key)\n        if stored is not None and False:",
+    ),
+    Fault(
+        "idempotency keys lost in snapshots",
+        "raftdoc.storage.snapshot",
+        "            rest = key[SCOPE_BYTES:]\n",
+        "            rest = key[SCOPE_BYTES:]\n            if rest[0] in (0x40, 0x41):\n                continue\n",
+    ),
+    Fault(
+        "idempotency keys expire by the local clock",
+        "raftdoc.statemachine.requests",
+        "if oldest.expires_ms > staged.time_ms and",
+        "if oldest.expires_ms > __import__('time').time_ns() // 1_000_000 and",
+    ),
+    Fault(
+        "proposals resolved at truncation",
+        "raftdoc.node.proposals",
+        'self._fail(batch, OutcomeUnknown("a new leader replaced the entry; another node may still hold it"))',
+        "self._fail(batch, NotLeader(self.group, None))",
+    ),
+    Fault(
+        "proposals answered by whatever is applied at their index",
+        "raftdoc.node.proposals",
+        "if batch.index == entry.index and batch.term == entry.term:",
+        "if batch.index == entry.index and len(outcomes) == len(batch.proposals):",
+    ),
+    Fault(
+        "apply that asks the local clock",
+        "raftdoc.statemachine.staging",
+        "max(progress.log_time_ms, entry.time_ms)",
+        "max(progress.log_time_ms, __import__('time').time_ns() // 1000)",
+    ),
+    Fault(
+        "apply that depends on the order of a set",
+        "raftdoc.statemachine.staging",
+        "        ordinal = self.ordinal\n",
+        "        ordinal = self.ordinal + next(iter({object()})).__hash__() % 2\n",
+    ),
+    Fault(
+        "a torn tail read as data",
+        "raftdoc.storage.log.frames",
+        "    return bool(checksum == xxh3_64_intdigest(view[HEADER_BYTES:], seed))",
+        "    return bool(checksum or seed)",
+    ),
+    Fault(
+        "a lease read that does not wait for what is committed",
+        "raftdoc.simulation.cores.serving",
+        "    commit_index = replica.core.commit_index\n",
+        "    commit_index = replica.machine.applied_index\n",
+    ),
+)
+"""Faults of the other packages. The host of the simulator stands for the node around the core, and has some of them."""
+
+
+def faults() -> tuple[Fault, ...]:
+    """Return all: those of the core first."""
+    known = {mutant.name: mutant for mutant in CORE_MUTANTS}
+    core = (known[name] for name in CORE)
+    return (*(Fault(one.name, f"raftdoc.raft.{one.module}", one.old, one.new) for one in core), *ELSEWHERE)
+
+
+class _Loader(SourceFileLoader):
+    """Loads a module from changed source."""
+
+    def __init__(self, fullname: str, path: str, fault: Fault) -> None:
+        super().__init__(fullname, path)
+        self._fault = fault
+
+    def get_code(self, fullname: str) -> CodeType:
+        path = self.get_filename(fullname)
+        source, fault = self.get_data(path).decode(), self._fault
+        if source.count(fault.old) != 1:
+            raise StaleFault(f"{fault.name}: found {source.count(fault.old)} times in {path}")
+        return compile(source.replace(fault.old, fault.new), path, "exec", dont_inherit=True)
+
+
+class _Finder(MetaPathFinder):
+    def __init__(self, fault: Fault) -> None:
+        self._fault = fault
+
+    def find_spec(self, fullname: str, path: Any, target: ModuleType | None = None) -> ModuleSpec | None:
+        if fullname != self._fault.module:
+            return None
+        spec = PathFinder.find_spec(fullname, path)
+        assert spec is not None
+        assert spec.origin is not None
+        spec.loader = _Loader(fullname, spec.origin, self._fault)
+        return spec
+
+
+@contextmanager
+def planted(fault: Fault) -> Iterator[None]:
+    """Within, imports of the product give fresh modules, of which one has the fault."""
+    kept = {name: sys.modules.pop(name) for name in list(sys.modules) if name.startswith("raftdoc.")}
+    attributes = dict(vars(raftdoc))
+    finder = _Finder(fault)
+    sys.meta_path.insert(0, finder)
+    try:
+        import_module(fault.module)
+        yield
+    finally:
+        sys.meta_path.remove(finder)
+        for name in [name for name in sys.modules if name.startswith("raftdoc.")]:
+            del sys.modules[name]
+        sys.modules.update(kept)
+        vars(raftdoc).update(attributes)
+
+
+def first_caught(fault: Fault, seeds: Sequence[int]) -> Caught | None:
+    """Return the first of the seeds that fails with the fault planted."""
+    with planted(fault):
+        run_seed = import_module("raftdoc.simulation.cores.run").run_seed
+        for seed in seeds:
+            result = run_seed(seed)
+            if not result.is_ok:
+                return Caught(seed, result.verdict)
+    return None
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Print the matrix: fault, seeds until one fails, what breaks, seconds."""
+    seeds = range(int(arguments[0]) if arguments else 2000)
+    names = arguments[1:]
+    print("| fault | seeds | what breaks first | s |\n|---|---|---|---|")  # noqa: T201
+    for fault in faults():
+        if names and fault.name not in names:
+            continue
+        start = process_time()
+        caught = first_caught(fault, seeds)
+        seconds = process_time() - start
+        found = f"none of {len(seeds)}" if caught is None else str(caught.seed + 1)
+        verdict = "" if caught is None else caught.verdict.replace("|", " ")[:60]
+        print(f"| {fault.name} | {found} | {verdict} | {seconds:.1f} |", flush=True)  # noqa: T201
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
