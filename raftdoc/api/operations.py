@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from raftdoc.api.index_operations import INDEX_OPERATIONS
 from raftdoc.api.operation import (
     COLLECTION,
     COLLECTIONS,
@@ -23,6 +24,7 @@ from raftdoc.api.operation import (
     Body,
     Operation,
 )
+from raftdoc.api.read_operations import READ_OPERATIONS
 from raftdoc.api.write_operations import WRITE_OPERATIONS
 
 __all__ = ["JSON", "NDJSON", "OPERATIONS", "TEXT", "Access", "Answer", "Body", "Operation"]
@@ -106,15 +108,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         access=Access.WRITE,
         answers=(Answer(204, "It is gone.", headers=_REPLAY),),
     ),
-    Operation(
-        id="list_documents",
-        method="GET",
-        path=DOCUMENTS,
-        summary="List documents in the order of their ids.",
-        access=Access.READ,
-        query=("limit", "cursor"),
-        answers=(Answer(200, "One page.", "Page", media=(JSON, NDJSON)),),
-    ),
+    *READ_OPERATIONS,
     Operation(
         id="create_documents",
         method="POST",
@@ -157,7 +151,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
             Answer(201, "It was created.", "Written", headers=(*_LOCATED, "ETag", *_REPLAY)),
             Answer(200, "It was replaced.", "Written", headers=("ETag", *_REPLAY)),
         ),
-        errors=(412, 422),
+        errors=(409, 412, 422),
     ),
     Operation(
         id="delete_document",
@@ -300,4 +294,5 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         answers=(Answer(200, "OpenAPI 3.1.", "Object"),),
     ),
     *WRITE_OPERATIONS,
+    *INDEX_OPERATIONS,
 )

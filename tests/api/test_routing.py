@@ -32,7 +32,7 @@ DOCS = "/v1/dbs/shop/collections/orders/docs"
         "/V1/dbs",
         "/v1/dbs/shop/requests",
         "/v1/dbs/shop/collections/orders/query",
-        "/v1/dbs/shop/collections/orders/indexes",
+        "/v1/dbs/shop/collections/orders/indices",
         "/v1/dbs/shop/txn",
         "/ui/",
     ],
@@ -86,7 +86,9 @@ async def test_options_names_the_methods(shop: Api) -> None:
 
 async def test_every_get_has_its_head(shop: Api) -> None:
     await shop("PUT", f"{DOCS}/1", {}, Idempotency_Key="k1")
-    values = {"{db}": "shop", "{collection}": "orders", "{id}": "1", "{key}": "k1"}
+    await shop("POST", "/v1/dbs/shop/collections/orders/indexes", {"fields": {"a": 1}})
+    values = {"{db}": "shop", "{collection}": "orders", "{id}": "1", "{key}": "k1", "{index}": "a_1"}
+    values |= {"{node}": "n1", "{operation}": "join-n1"}
     for operation in OPERATIONS:
         if operation.method == "GET" and operation.id != "get_catalog_request":
             path = operation.path
