@@ -123,7 +123,7 @@ async def test_indexes_are_listed_and_dropped() -> None:
         await world.create()
         database = world.database("n1")
         with pytest.raises(NotFound, match="orders"):
-            await database.indexes(world.request(), DB, C)
+            await database.list_indexes(world.request(), DB, C)
         with pytest.raises(InvalidQuery):
             await make_index(world, fields={"a": 3})
         await make_index(world, fields={"a": 1})
@@ -131,12 +131,12 @@ async def test_indexes_are_listed_and_dropped() -> None:
             await make_index(world, fields={"a": -1})
         outcome, status = await database.create_index(world.request(), DB, C, {"name": "i", "fields": {"a": 1}})
         assert not outcome.created
-        assert [one.info for one in await database.indexes(world.request(), DB, C)] == [status.info]
+        assert [one.info for one in await database.list_indexes(world.request(), DB, C)] == [status.info]
         await database.drop_index(world.request(), DB, C, "i")
         with pytest.raises(NotFound, match="'i'"):
             await database.drop_index(world.request(), DB, C, "i")
         with pytest.raises(NotFound, match="'i'"):
-            await database.index(world.request(), DB, C, "i")
+            await database.get_index(world.request(), DB, C, "i")
         for id_ in (status.operation, "index-999-1-1", "index-x", "nothing", "nothing-1"):
             with pytest.raises(NotFound, match=id_):
                 await operation(world, id_, "n1")
