@@ -172,8 +172,11 @@ class KeyAhead(InvalidRequest):
 
 
 class UnsupportedMediaType(InvalidRequest):
+    """`accept_patch` are the media types of a PATCH, where it was one."""
+
     code = "unsupported_media_type"
     title = "The media type is not supported here"
+    accept_patch: tuple[str, ...] = ()
 
 
 class TooLarge(InvalidRequest):

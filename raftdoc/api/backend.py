@@ -7,7 +7,7 @@ Errors are those of `raftdoc.errors`; one that was recorded under an idempotency
 from __future__ import annotations
 
 from collections.abc import Awaitable, Sequence
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from raftdoc.database.bulk_writes import BulkItem, BulkResult
 from raftdoc.database.indexes import IndexStatus
@@ -17,15 +17,17 @@ from raftdoc.database.requests import (
     JoiningNode,
     MembershipInfo,
     OperationInfo,
-    Page,
     Request,
 )
 from raftdoc.database.update_plan import Wanted
 from raftdoc.database.updates import Changed
 from raftdoc.document import DocumentId, JsonValue
 from raftdoc.ids import GroupId, NodeId
+from raftdoc.query.answers import Work
 from raftdoc.statemachine.outcome import CollectionInfo, Outcome, RequestRecord, StoredDocument
 from raftdoc.statemachine.update_steps import ChangeKind, Mode
+
+Found = TypeVar("Found")
 
 
 class DocumentBackend(Protocol):
@@ -130,14 +132,6 @@ class DocumentBackend(Protocol):
         bytes_max: int,
     ) -> Awaitable[BulkResult]:
         """Do what the items say, in commands; the results may be not ok without an exception."""
-
-    def list_documents(
-        self, request: Request, database: str, collection: str, /, *, after: bytes | None, limit: int
-    ) -> Awaitable[Page]:
-        """Return up to `limit` documents whose id key is greater than `after`, fewer where bytes are many."""
-
-    def cursor_key(self) -> bytes:
-        """Return the cluster's secret that cursors are signed with: the same on every node."""
 
 
 class CatalogBackend(Protocol):
@@ -252,5 +246,29 @@ class ClusterBackend(Protocol):
         """
 
 
-class Backend(DocumentBackend, CatalogBackend, IndexBackend, ClusterBackend, Protocol):
+class QueryBackend(Protocol):
+    """Reading of many documents."""
+
+    @property
+    def page_bytes_max(self) -> int:
+        """How many bytes of documents a page has, about."""
+
+    def run_query(
+        self, request: Request, database: str, collection: str, work: Work[Found], /, *, max_time_ms: int | None
+    ) -> Awaitable[Found]:
+        """Return what the work answers over a collection as it is now, run in slices.
+
+        Raises:
+            NotFound: the database or the collection.
+            DeadlineExceeded: of the request, or max_time_ms.
+        """
+
+    def cursor_key(self) -> bytes:
+        """Return the cluster's secret that cursors are signed with: the same on every node."""
+
+    def now_ns(self) -> int:
+        """Return the clock that `Request.deadline_ns` counts on."""
+
+
+class Backend(DocumentBackend, QueryBackend, CatalogBackend, IndexBackend, ClusterBackend, Protocol):
     """All of it: `database.Database` in a real node, a dictionary in the tests."""

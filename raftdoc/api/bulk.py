@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from time import perf_counter_ns
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 import orjson
 
@@ -21,11 +21,12 @@ from raftdoc.api.errors import status_of_code, title_of_code, urn
 from raftdoc.api.exchange import NDJSON, Call, Later, Reply, Response, Streamed
 from raftdoc.api.generated_ids import IdSource, derived_id
 from raftdoc.api.idempotency import Fingerprint, note_key
-from raftdoc.api.operations import JSON as JSON_TYPE
-from raftdoc.api.operations import NDJSON as NDJSON_TYPE
+from raftdoc.api.operation import JSON as JSON_TYPE
+from raftdoc.api.operation import NDJSON as NDJSON_TYPE
 from raftdoc.api.preconditions import tag_of
 from raftdoc.api.request_fields import accepted_media, idempotency_key, media_type
 from raftdoc.api.settings import HttpSettings
+from raftdoc.api.targets import read_flag
 from raftdoc.document import DocumentId, parse_document, with_id
 from raftdoc.document.document import ParsedDocument
 from raftdoc.errors import CATALOGUE, InvalidLine, InvalidRequest, RaftdocError, TooLarge
@@ -35,8 +36,11 @@ SLICE_NS: Final = 1_000_000
 """How long lines are parsed, or results written, before the loop gets its turn."""
 PIECE_BYTES: Final = 64 * 1024
 
+T = TypeVar("T")
 Item: TypeAlias = tuple[DocumentId, bytes]
 Identifier: TypeAlias = Callable[[ParsedDocument, int], Item]
+LineReader: TypeAlias = Callable[[bytes, int], tuple[T, int]]
+"""From a line and its position among those that say something, to what it says and its size in bytes."""
 
 
 class Bulk:
@@ -49,7 +53,7 @@ class Bulk:
         self._ids = ids
 
     def post(self, call: Call) -> Later | Awaitable[Reply]:
-        is_atomic = _is_atomic(call)
+        is_atomic = read_flag(call.query, "atomic", default=False)
         if media_type(call.fields, (JSON_TYPE, NDJSON_TYPE)) == NDJSON_TYPE:
             return self._create_many(call, is_atomic=is_atomic)
         accepted_media(call.fields, (JSON_TYPE,))
@@ -68,7 +72,7 @@ class Bulk:
     def _create_one(self, call: Call) -> Later:
         note_key(call, self._settings.idempotency_retention_ms)
         parsed = parse_document(call.body, bytes_max=self._settings.document_bytes_max)
-        id_, document = self._identifier(call)(parsed, 0)
+        id_, document = identifier(call, self._ids)(parsed, 0)
         database, collection = map(checked_name, call.parameters)
         outcome = self._backend.create_document(call.request, database, collection, id_, document)
 
@@ -78,21 +82,19 @@ class Bulk:
 
         return Later(outcome, finish)
 
-    def _identifier(self, call: Call) -> Identifier:
-        """Return what gives a document its id, one made for it if it came without."""
-        key = idempotency_key(call.fields)
+    def _reader(self, call: Call) -> LineReader[Item]:
+        """Return what makes a document of a line."""
+        identify, limit = identifier(call, self._ids), self._settings.document_bytes_max
 
-        def identify(parsed: ParsedDocument, position: int) -> tuple[DocumentId, bytes]:
-            normal, id_ = parsed
-            if id_ is None:
-                id_ = self._ids.next_id() if key is None else derived_id(key, call.path, position, normal)
-            return id_, with_id(normal, id_)
+        def read(line: bytes, position: int) -> tuple[Item, int]:
+            parsed = parse_document(line, bytes_max=limit)
+            return identify(parsed, position), len(parsed.normal)
 
-        return identify
+        return read
 
     async def _create_many(self, call: Call, *, is_atomic: bool) -> Reply:
         accepted_media(call.fields, (NDJSON_TYPE,))
-        lines = Lines(self._settings, self._identifier(call), is_atomic=is_atomic)
+        lines = Lines(self._settings, self._reader(call), is_atomic=is_atomic)
         fingerprint = Fingerprint(call)
         async for piece in read_pieces(call, self._settings.bulk_bytes_max, self._now_ns):
             fingerprint.update(piece)
@@ -109,11 +111,17 @@ class Bulk:
         return Streamed(200 if whole.is_ok else 207, NDJSON + fields, _lines_of_results(items, outcomes))
 
 
-def _is_atomic(call: Call) -> bool:
-    value = call.query.get("atomic", "false")
-    if value not in ("true", "false"):
-        raise InvalidRequest(f"atomic is true or false, not {value[:100]!r}")
-    return value == "true"
+def identifier(call: Call, ids: IdSource) -> Identifier:
+    """Return what gives a document its id, one made for it if it came without."""
+    key = idempotency_key(call.fields)
+
+    def identify(parsed: ParsedDocument, position: int) -> Item:
+        normal, id_ = parsed
+        if id_ is None:
+            id_ = ids.next_id() if key is None else derived_id(key, call.path, position, normal)
+        return id_, with_id(normal, id_)
+
+    return identify
 
 
 class Slices:
@@ -133,18 +141,18 @@ class Slices:
         self._stop_ns = perf_counter_ns() + SLICE_NS
 
 
-class Lines:
-    """The documents of an NDJSON body. Lines end in LF or CRLF; empty ones are passed over, and counted."""
+class Lines(Generic[T]):
+    """What the lines of an NDJSON body say. Lines end in LF or CRLF; empty ones are passed over, and counted."""
 
-    def __init__(self, settings: HttpSettings, identify: Identifier, *, is_atomic: bool) -> None:
+    def __init__(self, settings: HttpSettings, read: LineReader[T], *, is_atomic: bool) -> None:
         self._settings = settings
-        self._identify = identify
+        self._read = read
         self._is_atomic = is_atomic
         self._rest: list[bytes] = []
         self._rest_bytes = 0
         self._line_count = 0
         self._bytes = 0
-        self._items: list[Item] = []
+        self._items: list[T] = []
 
     async def feed(self, piece: bytes) -> None:
         """Parse the lines that end in a piece.
@@ -162,8 +170,8 @@ class Lines:
                 await slices.begin()
         self._keep(piece[start:])
 
-    def end(self) -> list[Item]:
-        """Parse the last line, which may lack its line end; return the id and the bytes of every document.
+    def end(self) -> list[T]:
+        """Parse the last line, which may lack its line end; return what every line says.
 
         Raises:
             InvalidRequest: there was no document at all; and as `feed`.
@@ -192,11 +200,11 @@ class Lines:
         if len(line) > limit:
             raise TooLarge(f"line {self._line_count}", limit=limit)
         try:
-            parsed = parse_document(line, bytes_max=limit)
+            item, byte_count = self._read(line, len(self._items))
         except RaftdocError as error:
             raise InvalidLine(self._line_count, error) from None
-        self._count(len(parsed.normal))
-        self._items.append(self._identify(parsed, len(self._items)))
+        self._count(byte_count)
+        self._items.append(item)
 
     def _count(self, byte_count: int) -> None:
         self._bytes += byte_count

@@ -118,6 +118,8 @@ def _fields(error: RaftdocError) -> str:
     fields = PROBLEM_JSON
     if isinstance(error, errors.MethodNotAllowed):
         fields += f"Allow: {', '.join(error.allowed)}\r\n"
+    if isinstance(error, errors.UnsupportedMediaType) and error.accept_patch:
+        fields += f"Accept-Patch: {', '.join(error.accept_patch)}\r\n"
     if error.replayed:
         fields += "Idempotency-Replayed: true\r\n"
     if status_of(type(error)) in RETRIED_STATUSES:

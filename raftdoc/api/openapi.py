@@ -8,7 +8,8 @@ from typing import Any, Final
 
 import raftdoc
 from raftdoc import limits
-from raftdoc.api.operations import JSON, NDJSON, OPERATIONS, Access, Answer, Body, Operation
+from raftdoc.api.operation import JSON, NDJSON, PATCH_MEDIA, Access, Answer, Body, Operation
+from raftdoc.api.operations import OPERATIONS
 from raftdoc.api.schemas import NDJSON_LINES, PARAMETERS, SCHEMAS, Schema
 
 PROBLEM: Final = "application/problem+json"
@@ -27,9 +28,14 @@ BODY_ERRORS: Final = frozenset({413, 415, 504})
 """Those of an operation that reads a body."""
 
 QUERY_PARAMETERS: Final = {
+    "filter": "Which documents: a filter as JSON.",
+    "sort": "In which order: names with commas between them, `-` before what descends; or a JSON object.",
+    "fields": "Which fields of each document: names with commas between them, or a projection as JSON.",
     "limit": "How many documents at most.",
     "cursor": "Where to go on: a cursor of the same list.",
-    "atomic": "Whether all documents of an NDJSON body are created, or none.",
+    "skip": "How many documents are left out at the start.",
+    "atomic": "Whether all documents are written, or none.",
+    "ordered": "Whether the lines of a bulk are done one after the other, up to the first that fails.",
     "id_type": "Whether the id in the path is the string itself, or the JSON text of any id.",
 }
 
@@ -67,6 +73,7 @@ RESPONSE_HEADERS: Final[dict[str, tuple[str, Schema]]] = {
     "Location": ("Where the created resource is.", {"type": "string"}),
     "Idempotency-Replayed": ("This is the answer of an earlier request with the same key.", {"enum": ["true"]}),
     "Idempotency-Expires": ("When the key may be forgotten.", {"type": "string"}),
+    "Accept-Patch": ("With 415: the media types of a PATCH.", {"type": "string"}),
     "Allow": ("The methods that the resource has.", {"type": "string"}),
     "Retry-After": ("Seconds after which the same request may succeed.", {"type": "integer", "minimum": 1}),
 }
@@ -87,6 +94,7 @@ _SENT_WITH: Final = {
 }
 _ERROR_HEADERS: Final = {
     405: ("Allow",),
+    415: ("Accept-Patch",),
     503: ("Retry-After",),
     507: ("Retry-After",),
     409: ("Idempotency-Replayed",),
@@ -161,6 +169,7 @@ def _path_parameters(path: str) -> list[dict[str, Any]]:
         "db": {"type": "string", "pattern": NAME_PATTERN},
         "collection": {"type": "string", "pattern": NAME_PATTERN},
         "id": {"type": "string", "minLength": 1},
+        "index": {"type": "string", "pattern": NAME_PATTERN},
         "node": {"type": "string", "pattern": NAME_PATTERN},
         "operation": {"type": "string", "minLength": 1},
         "key": {"type": "string", "minLength": 1, "maxLength": limits.IDEMPOTENCY_KEY_BYTES_MAX},
@@ -184,6 +193,11 @@ def _header(name: str) -> dict[str, Any]:
 
 
 def _request_body(operation: Operation) -> dict[str, Any]:
+    if operation.body is Body.PATCH:
+        schemas = dict(zip(PATCH_MEDIA, ("MergePatch", "JsonPatch", "Update"), strict=True))
+        return {"required": True, "content": {media: {"schema": _ref(name)} for media, name in schemas.items()}}
+    if operation.body is Body.LINES:
+        return {"required": True, "content": {NDJSON: _lines("BulkLine")}}
     if operation.body is Body.OBJECT:
         schema = _ref(operation.request or "Options")
         return {"required": operation.request is not None, "content": {JSON: {"schema": schema}}}

@@ -6,6 +6,8 @@ from typing import Any, Final
 
 from raftdoc import errors, limits
 from raftdoc.api.errors import STATUS
+from raftdoc.api.query_schemas import QUERY_SCHEMAS
+from raftdoc.api.write_schemas import WRITE_SCHEMAS
 from raftdoc.errors import CATALOGUE
 
 Schema = dict[str, Any]
@@ -96,7 +98,24 @@ def _problem_members() -> Schema:
 
 _EXTRAS: Final = ("errors", "limit", "leader", "first", "mongo_code", "index", "key")
 
+_INDEX_OPTIONS: Final[Schema] = {
+    "name": TEXT,
+    "fields": {
+        "type": "object",
+        "additionalProperties": {"enum": [1, -1]},
+        "minProperties": 1,
+        "maxProperties": limits.INDEX_FIELDS_MAX,
+        "description": "Paths and their directions; the order counts.",
+    },
+    "unique": {"type": "boolean"},
+    "sparse": {"type": "boolean", "description": "Documents that have none of the fields are not in it."},
+    "partial": {"type": "object", "description": "Only documents that this filter matches are in it."},
+    "expire_after_s": COUNT | {"description": "Documents whose date in the field is so old are deleted."},
+}
+
 SCHEMAS: Final[dict[str, Schema]] = {
+    **QUERY_SCHEMAS,
+    **WRITE_SCHEMAS,
     "Problem": _object(_problem_members(), optional=_EXTRAS, description="RFC 9457 problem details."),
     "ResultProblem": _object(
         {name: schema for name, schema in _problem_members().items() if name not in ("node", "request_id")},
@@ -139,20 +158,20 @@ SCHEMAS: Final[dict[str, Schema]] = {
         }
     ),
     "Collections": _object({"collections": _list(_ref("Collection"))}),
-    "Page": _object(
+    "IndexRequest": _object(_INDEX_OPTIONS, optional=tuple(name for name in _INDEX_OPTIONS if name != "fields")),
+    "Index": _object(
         {
-            "documents": _list(_ref("StoredDocument")),
-            "cursor": {"type": ["string", "null"], "description": "Continues the list; null: this is its end."},
-        }
+            **_INDEX_OPTIONS,
+            "state": {"enum": ["building", "ready", "failed"]},
+            "multikey": _list(TEXT) | {"description": "The fields on whose path an array was ever met."},
+            "entry_count": COUNT,
+            "created_ms": TIME_MS,
+            "operation": TEXT | {"description": "Tells how far the build is: `/v1/operations/{operation}`."},
+            "failure": {"type": ["string", "null"], "description": "Why the build failed, with the documents' ids."},
+        },
+        optional=("partial", "expire_after_s"),
     ),
-    "PageLine": {
-        "description": "A document; or the last line, without which the list was cut short.",
-        "oneOf": [
-            _ref("StoredDocument"),
-            _object({"$end": _object({"count": COUNT, "cursor": {"type": ["string", "null"]}})}),
-            _object({"$error": _ref("ResultProblem")}),
-        ],
-    },
+    "Indexes": _object({"indexes": _list(_ref("Index"))}),
     "Written": _object({"_id": _ref("Id"), "etag": TAG}),
     "ResultsLine": _object(
         {"_id": _ref("Id"), "status": {"type": "integer"}, "etag": TAG, "error": _ref("ResultProblem")},
@@ -232,12 +251,23 @@ SCHEMAS: Final[dict[str, Schema]] = {
     ),
 }
 
-NDJSON_LINES: Final = {"Page": "PageLine", "Results": "ResultsLine", "Document": "Document"}
+NDJSON_LINES: Final = {
+    "Page": "PageLine",
+    "Results": "ResultsLine",
+    "Document": "Document",
+    "BulkLine": "BulkLine",
+    "BulkResults": "BulkResultsLine",
+}
 """What one line is, of bodies that are NDJSON."""
 
 PARAMETERS: Final[dict[str, Schema]] = {
     "limit": {"type": "integer", "minimum": 1, "maximum": limits.LIST_LIMIT_MAX, "default": limits.LIST_LIMIT_DEFAULT},
     "cursor": {"type": "string", "maxLength": limits.CURSOR_BYTES_MAX},
+    "filter": TEXT,
+    "sort": TEXT,
+    "fields": TEXT,
+    "skip": COUNT | {"maximum": limits.SKIP_MAX},
     "atomic": {"enum": ["true", "false"], "default": "false"},
+    "ordered": {"enum": ["true", "false"], "default": "true"},
     "id_type": {"enum": ["string", "json"], "default": "string"},
 }

@@ -22,10 +22,10 @@ from raftdoc.api.generated_ids import IdSource
 from raftdoc.api.heads import Heads
 from raftdoc.api.http_metrics import HttpMetrics
 from raftdoc.api.indexes import Indexes
-from raftdoc.api.listing import Listing
 from raftdoc.api.members import Members
 from raftdoc.api.openapi import describe_api
 from raftdoc.api.outbox import Outbox
+from raftdoc.api.queries import Queries
 from raftdoc.api.patches import Patches
 from raftdoc.api.settings import HttpSettings
 from raftdoc.api.updates import Updates
@@ -173,7 +173,7 @@ def _handlers(backend: Backend, settings: HttpSettings, metrics: Registry) -> di
         "create_collection": catalog.create_collection,
         "get_collection": catalog.get_collection,
         "delete_collection": catalog.delete_collection,
-        "list_documents": Listing(backend).list,
+        **Queries(backend).handlers(),
         "create_documents": Bulk(backend, settings, backend.now_ns, ids).post,
         "get_document": documents.get,
         "put_document": documents.put,

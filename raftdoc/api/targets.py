@@ -66,3 +66,17 @@ def read_query(query: str, allowed: frozenset[str]) -> Mapping[str, str]:
             raise InvalidRequest(f"the query parameter {name} is sent twice")
         parameters[name] = decode(value)
     return parameters
+
+
+def read_flag(query: Mapping[str, str], name: str, *, default: bool) -> bool:
+    """Return a query parameter that is true or false.
+
+    Raises:
+        InvalidRequest: it is something else.
+    """
+    value = query.get(name)
+    if value is None:
+        return default
+    if value not in ("true", "false"):
+        raise InvalidRequest(f"{name} is true or false, not {value[:100]!r}")
+    return value == "true"

@@ -24,6 +24,7 @@ from raftdoc.query.ast import And, Compare, In, Node
 from raftdoc.query.context import Context
 from raftdoc.query.dates import tagged_date
 from raftdoc.query.filter import parse_filter
+from raftdoc.query.projection import parse_projection
 from raftdoc.query.sort import Sort, parse_sort
 from raftdoc.query.update import Update, parse_update
 from raftdoc.query.update_guard import is_portable
@@ -37,7 +38,7 @@ ID_PATH = ("_id",)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """What a caller asks for. Pointers in errors name the members `filter`, `update`, `array_filters` and `sort`."""
+    """What a caller asks for. Pointers in errors name the members `filter`, `update`, and so on."""
 
     filter: JsonValue
     update: JsonValue = None
@@ -50,6 +51,8 @@ class Wanted:
     sort: JsonValue = None
     """Which one of several, where not all are meant."""
     answer: Answer = Answer.NONE
+    projection: JsonValue = None
+    """Of the document in the answer."""
     new_id: DocumentId = ""
     """Of a document that an upsert makes, if nothing else gives it one."""
     if_match: int | None = None
@@ -76,6 +79,9 @@ class Plan:
         self.context = Context(now=tagged_date(now_ms, ""))
         self.filter = parse_filter(wanted.filter, "/filter")
         self.sort: Sort | None = None if wanted.sort is None else parse_sort(wanted.sort, "/sort")
+        self._projection = None if wanted.projection is None else parse_projection(wanted.projection, "/projection")
+        if self._projection is not None:
+            self._projection.check_filter(self.filter)
         self._update: Update | None = None
         if not wanted.is_delete:
             self._update = parse_update(wanted.update, wanted.array_filters, "/update")
@@ -96,6 +102,16 @@ class Plan:
 
     def matches(self, document: dict[str, JsonValue]) -> bool:
         return self.filter.matches(document, self.context)
+
+    def shown(self, document: bytes) -> bytes:
+        """Return what the answer shows of a document (JSON, or null).
+
+        Raises:
+            InvalidQuery: an expression of the projection cannot take a value of the document.
+        """
+        if self._projection is None or document == b"null":
+            return document
+        return orjson.dumps(self._projection.apply(orjson.loads(document), self.filter, self.context))
 
     def changes(self) -> list[EncodedChange]:
         """Return the changes that the steps of this plan refer to."""

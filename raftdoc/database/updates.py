@@ -132,8 +132,19 @@ class Updates:
         plan = Plan(wanted, self._reads.wall_ms())
         task = _Task(self._writes, self._reads, request, database, collection, plan)
         if not wanted.multi:
-            return await task.change_one()
+            return _shown(plan, await task.change_one())
         return await (task.change_atomically() if wanted.atomic else task.change_chunks())
+
+
+def _shown(plan: Plan, changed: Changed) -> Changed:
+    """Return what became of a find-and-modify with the document as its projection shows it."""
+    if changed.document is not None:
+        try:
+            changed.document = plan.shown(changed.document)
+        except RaftdocError as error:
+            error.outcome = "applied"
+            raise
+    return changed
 
 
 class _Task:

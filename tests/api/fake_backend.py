@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from raftdoc.database.indexes import IndexStatus
 from raftdoc.database.requests import (
@@ -20,7 +21,6 @@ from raftdoc.database.requests import (
     MembershipInfo,
     MemberStatus,
     OperationInfo,
-    Page,
     ReplicaStatus,
     Request,
 )
@@ -37,10 +37,15 @@ from raftdoc.errors import (
     UnknownOption,
 )
 from raftdoc.ids import CATALOG_GROUP, ClusterId, GroupId, Index, NodeId, Term, revision
+from raftdoc.query.answers import Work
+from raftdoc.query.context import Context
 from raftdoc.query.index_definition import IndexDefinition, parse_index_definition
 from raftdoc.sharding import NodeState
 from raftdoc.statemachine.index_records import IndexInfo
 from raftdoc.statemachine.outcome import CollectionInfo, Outcome, RequestRecord, StoredDocument
+
+from .fake_updates import Documents, FakeUpdates
+from .list_reader import ListReader
 
 NODE = NodeId("n1")
 START_MS = 1_700_000_000_000
@@ -80,6 +85,10 @@ class FakeBackend:
         self.requests: list[Request] = []
         self.moved: dict[str, tuple[str, ...]] = {}
         """URLs of the nodes that have a database which this one has not."""
+        updates = FakeUpdates(self._documents, self._write)
+        self.patch_document = updates.patch_document
+        self.change_documents = updates.change_documents
+        self.write_bulk = updates.write_bulk
         self.transfers: list[tuple[GroupId, NodeId | None]] = []
         self.nodes = {NODE: MembershipInfo(NODE, "http://127.0.0.1:8101", "127.0.0.1:7101", "here", "member", True, ())}
 
@@ -176,21 +185,15 @@ class FakeBackend:
 
         return self._write(request, database, apply)
 
-    async def list_documents(
-        self, request: Request, database: str, collection: str, *, after: bytes | None, limit: int
-    ) -> Page:
+    async def run_query(
+        self, request: Request, database: str, collection: str, work: Work[Any], *, max_time_ms: int | None
+    ) -> Any:
+        await self._pass_gate()
         self._read(request, database)
         documents = self._collection(database, collection).documents
-        keys = sorted(key for key in documents if after is None or key > after)
-        chosen: list[bytes] = []
-        size = 0
-        for key in keys[:limit]:
-            size += len(documents[key].body)
-            if chosen and size > self.page_bytes_max:
-                break
-            chosen.append(key)
-        next_after = chosen[-1] if len(chosen) < len(keys) else None
-        return Page([documents[key] for key in chosen], next_after)
+        reader = ListReader({key: document.body for key, document in documents.items()})
+        *_, answer = work(reader, Context())
+        return answer
 
     def cursor_key(self) -> bytes:
         return b"secret of the cluster"
@@ -371,6 +374,17 @@ class FakeBackend:
         changed = (await self.member(request, node))._replace(state=state)
         self.nodes[node] = changed
         return changed
+
+    def _documents(self, database: str, collection: str, index: Index, *, make: bool = False) -> Documents:
+        stored = self._collection(database, collection, make=make).documents
+        ordinals = iter(range(1 << 20))
+
+        def store(key: bytes, body: bytes) -> int:
+            made = revision(index, next(ordinals))
+            stored[key] = StoredDocument(made, self._time_ms, body)
+            return made
+
+        return Documents(stored, store)
 
     # Within ---------------------------------------------------------------------------------------
 

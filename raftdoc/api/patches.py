@@ -1,0 +1,90 @@
+"""PATCH of one document, in three media types. It is done inside the log, so that two never overwrite each other."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from typing import Any, Final
+
+from raftdoc.api.answers import replay_fields
+from raftdoc.api.backend import DocumentBackend
+from raftdoc.api.documents import checked_name, document_id, written
+from raftdoc.api.exchange import Call, Later, Response
+from raftdoc.api.operation import JSON_PATCH, MERGE_PATCH, PATCH_MEDIA
+from raftdoc.api.preconditions import revision_to_match
+from raftdoc.api.request_fields import media_type
+from raftdoc.api.settings import HttpSettings
+from raftdoc.database.update_plan import Wanted
+from raftdoc.document import DocumentId, JsonValue, parse_json
+from raftdoc.document.patch import parse_json_patch
+from raftdoc.errors import InvalidPatch, NotFound, RaftdocError
+from raftdoc.query.update import parse_update
+from raftdoc.statemachine.outcome import Outcome
+from raftdoc.statemachine.update_steps import ChangeKind
+
+UPDATE_POINTER: Final = "/update"
+"""Where an update stands in the commands; here it is the whole body."""
+
+
+class Patches:
+    def __init__(self, backend: DocumentBackend, settings: HttpSettings) -> None:
+        self._backend = backend
+        self._bytes_max = settings.document_bytes_max
+        self._retention_ms = settings.idempotency_retention_ms
+
+    def patch(self, call: Call) -> Later:
+        media = media_type(call.fields, PATCH_MEDIA)
+        id_ = document_id(call)
+        body = parse_json(call.body)
+        if_match = revision_to_match(call.fields)
+        if media == MERGE_PATCH:
+            if not isinstance(body, dict):
+                raise InvalidPatch("a merge patch of a document is a JSON object", pointer="")
+            return self._later(call, id_, ChangeKind.MERGE_PATCH, body, if_match)
+        if media == JSON_PATCH:
+            parse_json_patch(body)
+            return self._later(call, id_, ChangeKind.JSON_PATCH, body, if_match)
+        if parse_update(body).is_portable:
+            return self._later(call, id_, ChangeKind.UPDATE, body, if_match)
+        return Later(_with_own_pointers(self._update(call, id_, body, if_match)), self._patched)
+
+    def _later(self, call: Call, id: DocumentId, kind: ChangeKind, body: JsonValue, if_match: int | None) -> Later:
+        database, collection, _ = call.parameters
+        outcome = self._backend.patch_document(
+            call.request,
+            checked_name(database),
+            checked_name(collection),
+            id,
+            kind=kind,
+            body=body,
+            if_match=if_match,
+            bytes_max=self._bytes_max,
+        )
+        return Later(_with_own_pointers(outcome), self._patched)
+
+    async def _update(self, call: Call, id: DocumentId, body: JsonValue, if_match: int | None) -> Outcome:
+        """Do an update that cannot run at apply: here, guarded by the revision."""
+        database, collection, name = call.parameters
+        changed = await self._backend.change_documents(
+            call.request,
+            checked_name(database),
+            checked_name(collection),
+            Wanted(filter={"_id": id}, update=body, if_match=if_match, bytes_max=self._bytes_max),
+        )
+        if not changed.matched:
+            error = NotFound("document", name)
+            error.replayed = changed.replayed
+            raise error
+        return Outcome("ok", changed.revision, replayed=changed.replayed, time_ms=changed.time_ms)
+
+    def _patched(self, call: Call, outcome: Outcome) -> Response:
+        return written(200, document_id(call), outcome.revision, replay_fields(call, outcome, self._retention_ms))
+
+
+async def _with_own_pointers(outcome: Awaitable[Any]) -> Any:
+    """Await an outcome; pointers in its errors lead into the body."""
+    try:
+        return await outcome
+    except RaftdocError as error:
+        if error.pointer is not None:
+            error.pointer = error.pointer.removeprefix(UPDATE_POINTER)
+        raise
