@@ -13,16 +13,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from raftdoc.errors import DuplicateKey, InvalidDocument, InvalidQuery, RaftdocError
+from raftdoc.errors import InvalidDocument, InvalidQuery, RaftdocError
 
 from .database import Database
-from .reads import aggregate, find
+from .reads import aggregate, count, distinct, find
+from .writes import delete, find_and_modify, insert, update
 
 Step = dict[str, Any]
 Answer = dict[str, Any]
 
 BAD_VALUE = 2
-DUPLICATE_KEY = 11000
 COMMAND_NOT_FOUND = 59
 
 
@@ -35,10 +35,9 @@ class Refused(Exception):
 
 
 def _code_of(error: RaftdocError) -> int:
-    if isinstance(error, InvalidQuery):
-        return error.mongo_code
-    if isinstance(error, DuplicateKey):
-        return DUPLICATE_KEY
+    number = getattr(error, "mongo_code", None)
+    if isinstance(number, int):
+        return number
     return BAD_VALUE if isinstance(error, InvalidDocument) else 0
 
 
@@ -84,6 +83,12 @@ class Engine:
 COMMANDS: dict[str, Callable[[Database, Answer], Answer]] = {
     "find": find,
     "aggregate": aggregate,
+    "count": count,
+    "distinct": distinct,
+    "insert": insert,
+    "update": update,
+    "delete": delete,
+    "findAndModify": find_and_modify,
 }
 
 
