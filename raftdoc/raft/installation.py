@@ -58,7 +58,10 @@ class Installation:
         if state.log.matches(meta.index, meta.index_term):
             state.commit(meta.index)
             return False
-        if state.role is not Role.FOLLOWER:
+        if state.term < meta.term:
+            # No log may end with a term that its node does not know.
+            state.become_follower(meta.term, None)
+        elif state.role is not Role.FOLLOWER:
             state.become_follower(state.term, None)
         state.reset(meta, incarnation)
         offer, sender = self._offer, self._sender

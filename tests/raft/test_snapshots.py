@@ -333,6 +333,14 @@ def test_second_install_waits_for_the_first() -> None:
     assert node.install(1, (9, 1), THREE)
 
 
+def test_install_brings_the_term_of_its_leader() -> None:
+    """Otherwise this node could lead a term that is older than its last entry."""
+    node = follower(1)
+    assert node.install(9, (7, 8), THREE)
+    node.persist()
+    assert (node.core.term, node.disk.hard_state.term) == (9, 9)
+
+
 def test_leader_installs_nothing() -> None:
     node = Lone().elect()
     assert not node.install(1, (7, 1), THREE)
