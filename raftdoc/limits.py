@@ -99,6 +99,8 @@ APPLY_LAG_ENTRIES_MAX: Final = 4096
 READ_QUEUE_MAX: Final = 10_000
 PROPOSALS_WAITING_MAX: Final = 50_000
 APPLY_SLICE_MS: Final = 2
+APPLY_CHANGES_MAX: Final = 2000
+"""Keys that one slice of apply changes, but for its last entry: a step of an index build is few bytes and much work."""
 SCAN_SLICE_MS: Final = 1
 
 # Replication ------------------------------------------------------------------------------------
@@ -171,4 +173,4 @@ HTTP_IDLE_S_MAX: Final = 75
 HTTP_LINGER_S_MAX: Final = 2
 """How long a connection that was refused in mid-body is still read, so that the answer arrives."""
 MIN_INDEX_GROUPS_MAX: Final = 256
-CURSOR_BYTES_MAX: Final = 2048
+CURSOR_BYTES_MAX: Final = 6144

@@ -10,6 +10,7 @@ from raftdoc.errors import StateCorrupt
 from raftdoc.ids import CATALOG_GROUP, BootId, GroupId, Incarnation, Index, NodeId, Term
 from raftdoc.limits import (
     APPEND_BYTES_MAX,
+    APPLY_CHANGES_MAX,
     CLOCK_RATE_ERROR_MAX,
     INFLIGHT_BYTES_MAX,
     INFLIGHT_MESSAGES_MAX,
@@ -124,7 +125,7 @@ class ReplicaFactory:
         keys = GroupKeys(group, incarnation)
         if group == CATALOG_GROUP:
             return CatalogMachine(self._engine, keys)
-        return DatabaseMachine(self._engine, keys)
+        return DatabaseMachine(self._engine, keys, changes_max=APPLY_CHANGES_MAX)
 
     def _configurations(self, group: GroupId, recovered: RecoveredGroup) -> tuple[tuple[Index, Configuration], ...]:
         """Return the changes of membership that the log still holds."""

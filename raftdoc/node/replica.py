@@ -36,7 +36,7 @@ class StateMachine(Protocol):
         """Return the digests of the state by name: equal on all replicas after the same entries."""
 
     def apply(self, entries: Sequence[Entry]) -> list[list[Outcome]]:
-        """Apply entries in one engine batch; return per entry the outcome of each command.
+        """Apply entries, at least the first, in one engine batch; return per entry applied the outcome of each command.
 
         Raises:
             EngineBusy: nothing was written and nothing changed in memory; call again later.
@@ -165,9 +165,10 @@ class Replica:
         except EngineBusy:
             self.is_busy = True
             return False
+        entries = entries[: len(results)]
         if entries[-1].index % DIGEST_INTERVAL_ENTRIES == 0:
             self.digest_taken = (entries[-1].index, self.machine.digest())
-        self.applied_bytes += byte_count
+        self.applied_bytes += sum(len(entry.payload) for entry in entries)
         self.applied_entries += len(entries)
         self._answer(entries, results, now_ns)
         return bool(self.to_apply)

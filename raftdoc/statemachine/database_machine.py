@@ -41,8 +41,17 @@ SWEEP_PER_ENTRY_MAX: Final = 256
 class DatabaseMachine:
     """Same entries in, same bytes out, however they are cut into calls of apply."""
 
-    def __init__(self, engine: Engine, keys: GroupKeys, *, requests_max: int = IDEMPOTENCY_RECORDS_MAX) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        keys: GroupKeys,
+        *,
+        requests_max: int = IDEMPOTENCY_RECORDS_MAX,
+        changes_max: int | None = None,
+    ) -> None:
         """Load the state from the engine. `requests_max` has to be the same on every replica.
+
+        With `changes_max` a call of apply ends with the entry that brings it to so many changed keys.
 
         Raises:
             StateCorrupt: a record that cannot be read.
@@ -50,6 +59,7 @@ class DatabaseMachine:
         """
         self._engine = engine
         self._keys = keys
+        self._changes_max = changes_max
         self._progress = load_progress(engine, keys)
         self._requests = Requests(engine, keys, records_max=requests_max)
         self._collections = load_collections(engine, keys)
@@ -86,7 +96,9 @@ class DatabaseMachine:
         return bool(self._dropped)
 
     def apply(self, entries: Sequence[Entry]) -> list[list[Outcome]]:
-        """Apply the entries that follow applied_index, in one engine batch; return the outcomes per entry.
+        """Apply the entries that follow applied_index, in one engine batch; return the outcomes per entry applied.
+
+        These are all entries, or the first ones up to `changes_max`: apply the rest with the next call.
 
         Raises:
             EngineBusy: nothing was written and nothing changed in memory; call again later.
@@ -104,7 +116,11 @@ class DatabaseMachine:
             dropped=self._dropped,
             closed=self._closed,
         )
-        outcomes = [self._apply_entry(target, entry) for entry in entries]
+        outcomes = []
+        for entry in entries:
+            outcomes.append(self._apply_entry(target, entry))
+            if self._changes_max is not None and len(staged.changes) >= self._changes_max:
+                break
         target.finish()
         self._engine.write(staged.changes)
         self._commit(target)

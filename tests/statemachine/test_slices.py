@@ -113,3 +113,20 @@ def test_removing_dropped_documents_counts_each_one_once():
     machine.apply(entries[1:])
     assert machine.has_dropped_documents
     assert contents(other) == contents(engine)
+
+
+@settings(max_examples=100)
+@given(histories, st.integers(1, 200))
+def test_slice_that_ends_at_its_number_of_changes_goes_on_with_the_next_call(history, changes_max):
+    entries, _, _ = build(history)
+    engine, outcomes, digest = _one_by_one(entries)
+    other = MemoryEngine()
+    machine = DatabaseMachine(other, KEYS, requests_max=REQUESTS_MAX, changes_max=changes_max)
+    other_outcomes: list[list[Outcome]] = []
+    while len(other_outcomes) < len(entries):
+        done = machine.apply(entries[len(other_outcomes) :])
+        assert done
+        other_outcomes += done
+    assert contents(other) == contents(engine)
+    assert other_outcomes == outcomes
+    assert machine.digest() == digest
