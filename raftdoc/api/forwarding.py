@@ -42,19 +42,19 @@ _OWN: Final = frozenset(
 
 _ANSWERED: Final = frozenset(
     {
-        "accept-patch",
-        "allow",
-        "cache-control",
-        "content-type",
-        "etag",
-        "idempotency-expires",
-        "idempotency-replayed",
-        "last-modified",
-        "location",
-        "raftdoc-index",
-        "raftdoc-leader",
-        "raftdoc-staleness",
-        "retry-after",
+        b"accept-patch",
+        b"allow",
+        b"cache-control",
+        b"content-type",
+        b"etag",
+        b"idempotency-expires",
+        b"idempotency-replayed",
+        b"last-modified",
+        b"location",
+        b"raftdoc-index",
+        b"raftdoc-leader",
+        b"raftdoc-staleness",
+        b"retry-after",
     }
 )
 """Of the answer: what is handed on. The rest is of the connection, or this node says it of itself."""
@@ -102,7 +102,9 @@ class Forwarding:
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=1.0, sock_read=left_ns / NS_PER_S + 1.0),
         )
         fields = "".join(
-            f"{name}: {value}\r\n" for name, value in response.headers.items() if name.lower() in _ANSWERED
+            f"{name.decode('latin-1')}: {value.decode('latin-1')}\r\n"
+            for name, value in response.raw_headers
+            if name.lower() in _ANSWERED
         )
         if response.headers.get("Transfer-Encoding", "").lower() == "chunked":
             return Streamed(response.status, fields, _pieces(response))

@@ -11,14 +11,15 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 import raftdoc
-from raftdoc.cli import bench, dev, inspect, serve, shell, simulate, status
+from raftdoc.cli import bench, cluster, dev, inspect, serve, shell, simulate, status
 
-COMMANDS = (dev, serve, status, shell, bench, inspect, simulate)
+COMMANDS = (dev, serve, status, cluster, shell, bench, inspect, simulate)
 DESCRIPTION = """\
 raftdoc: a JSON document database whose every write goes through Raft.
 
   raftdoc dev                    three nodes on this machine, ready for curl
   raftdoc status                 who leads what, and how far everybody is
+  raftdoc cluster                nodes that come and go
   raftdoc bench --workload put   what the cluster bears
 """
 INTERRUPTED = 130

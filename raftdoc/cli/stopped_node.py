@@ -11,21 +11,23 @@ import msgpack
 
 from raftdoc.document import decode_key
 from raftdoc.errors import StateCorrupt
-from raftdoc.ids import CATALOG_GROUP, ClusterId, GroupId, Incarnation, Index, NodeId
+from raftdoc.ids import CATALOG_GROUP, GroupId, Incarnation, Index, NodeId
 from raftdoc.raft.messages import Entry, EntryKind
 from raftdoc.statemachine.catalog_machine import CatalogMachine
 from raftdoc.statemachine.commands import Op
 from raftdoc.statemachine.database_machine import DatabaseMachine
 from raftdoc.statemachine.digest import differing, recompute_digest
-from raftdoc.storage.data_directory import DataDirectory, Identity, read_record
+from raftdoc.storage.data_directory import DataDirectory, Identity
 from raftdoc.storage.engine import Engine
 from raftdoc.storage.keyspace import GroupKeys
 from raftdoc.storage.log.files import DirectoryFiles
 from raftdoc.storage.log.reading import FrameReader, GroupReader
 from raftdoc.storage.log.recovery import Recovered, recover
+from raftdoc.storage.memory import MemoryEngine
 from raftdoc.storage.rocksdb import RocksEngine
 
 ENTRIES_READ_BYTES = 1 << 20
+ENTRIES_REPLAYED_MAX = 1 << 40
 SHOWN_CHARS_MAX = 60
 OPS_ON_ONE_DOCUMENT = (Op.PUT, Op.PUT_IF, Op.CREATE, Op.DELETE)
 ID_KEY_POSITION = 1
@@ -82,6 +84,11 @@ class StoppedNode:
             yield from entries
             index = entries[-1].index + 1
 
+    def nodes(self) -> dict[NodeId, str]:
+        """Return the URLs of the cluster's nodes, by all that this node's log says of the catalog, committed or not."""
+        catalog = self._replayed_catalog()
+        return {node: record.http for node, record in catalog.nodes.items() if record.state != "removed"}
+
     def digest(self, group: GroupId) -> tuple[dict[str, str], list[str]]:
         """Return the digests of a group worked out from what is stored, and the names whose kept digest differs."""
         keys = GroupKeys(group, self.log.groups[group].incarnation)
@@ -118,6 +125,17 @@ class StoppedNode:
         log = self.log.groups.get(CATALOG_GROUP)
         return CatalogMachine(self._engine, GroupKeys(CATALOG_GROUP, log.incarnation if log else Incarnation(1)))
 
+    def _replayed_catalog(self) -> CatalogMachine:
+        """Return the catalog as a start would bring it about, made in memory."""
+        if CATALOG_GROUP not in self.log.groups:
+            return self._catalog
+        keys = GroupKeys(CATALOG_GROUP, self.log.groups[CATALOG_GROUP].incarnation)
+        memory = MemoryEngine()
+        memory.write(dict(self._engine.scan(*keys.range())))
+        machine = CatalogMachine(memory, keys)
+        machine.apply(list(self.entries(CATALOG_GROUP, Index(machine.applied_index + 1), ENTRIES_REPLAYED_MAX)))
+        return machine
+
     def _database_of(self, group: GroupId) -> str | None:
         return next((name for name, record in self._catalog.databases.items() if record.group == group), None)
 
@@ -131,11 +149,8 @@ def open_stopped(path: Path) -> Iterator[StoppedNode]:
         FormatTooNew, LogCorrupt, StateCorrupt: as at a start of the node.
         NotADirectoryError: this is no data directory of a node.
     """
-    record = read_record(path / "identity.json") if path.is_dir() else None
-    if record is None:
-        raise NotADirectoryError(f"{path} is not the data directory of a node: it has no identity.json")
-    cluster, node = ClusterId(str(record.get("cluster"))), NodeId(str(record.get("node")))
-    directory = DataDirectory.open(path, cluster=cluster, node=node)
+    identity = DataDirectory.identity_at(path)
+    directory = DataDirectory.open(path, cluster=identity.cluster, node=identity.node)
     try:
         stopped = StoppedNode(
             directory.identity, DirectoryFiles(directory.log_path), RocksEngine(directory.state_path, read_only=True)

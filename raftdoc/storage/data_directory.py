@@ -78,6 +78,19 @@ class DataDirectory:
             raise
         return cls(path, lock_fd, identity, is_new=is_new)
 
+    @staticmethod
+    def identity_at(path: Path) -> Identity:
+        """Return whose data a directory holds, without taking it.
+
+        Raises:
+            StateCorrupt: the record is damaged.
+            NotADirectoryError: this is no data directory of a node.
+        """
+        identity = _read_identity(path) if path.is_dir() else None
+        if identity is None:
+            raise NotADirectoryError(f"{path} is not the data directory of a node: it has no identity.json")
+        return identity
+
     @property
     def log_path(self) -> Path:
         return self.path / "log"
