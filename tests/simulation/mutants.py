@@ -20,7 +20,6 @@ from types import CodeType, ModuleType
 from typing import Any, NamedTuple
 
 import raftdoc
-
 from tests.raft.mutants import MUTANTS as CORE_MUTANTS
 
 
@@ -113,12 +112,6 @@ ELSEWHERE = (
         "self._fail(batch, NotLeader(self.group, None))",
     ),
     Fault(
-        "proposals answered by whatever is applied at their index",
-        "raftdoc.node.proposals",
-        "if batch.index == entry.index and batch.term == entry.term:",
-        "if batch.index == entry.index and len(outcomes) == len(batch.proposals):",
-    ),
-    Fault(
         "apply that asks the local clock",
         "raftdoc.statemachine.staging",
         "max(progress.log_time_ms, entry.time_ms)",
@@ -135,12 +128,6 @@ ELSEWHERE = (
         "raftdoc.storage.log.frames",
         "    return bool(checksum == xxh3_64_intdigest(view[HEADER_BYTES:], seed))",
         "    return bool(checksum or seed)",
-    ),
-    Fault(
-        "a lease read that does not wait for what is committed",
-        "raftdoc.simulation.cores.serving",
-        "    commit_index = replica.core.commit_index\n",
-        "    commit_index = replica.machine.applied_index\n",
     ),
 )
 """Faults of the other packages. The host of the simulator stands for the node around the core, and has some of them."""

@@ -14,6 +14,7 @@ from typing import Any, Final, Protocol
 from raftdoc.errors import NotLeader
 from raftdoc.ids import Index, NodeId
 from raftdoc.limits import NS_PER_MS
+from raftdoc.raft.invariants import require
 from raftdoc.simulation.cores.clock import WALL_START_MS
 from raftdoc.simulation.cores.disk import GROUP
 from raftdoc.simulation.cores.host import COLLECTION, Host
@@ -24,6 +25,9 @@ from raftdoc.statemachine import commands
 from raftdoc.statemachine.outcome import Idempotency, Outcome
 
 ATTEMPTS_MAX: Final = 8
+LONG_MS: Final = 3_600_000
+LONG_COUNT: Final = 1_000_000
+"""Of idempotency records: none is forgotten for its age or their number in a run."""
 PROCESS_STEP: Final = 1000
 """A client's processes are its number, and that plus multiples of this."""
 READ_NAMES: Final = {"linearizable": "get", "follower": "get", "stale": "stale-get", "min_index": "min-get"}
@@ -250,6 +254,8 @@ class Client:
             self._complete("fail", None, error=SEEN_ANSWERS[outcome.code], raft=position)
         else:
             # The key is too old to tell whether it was used: if this was the first attempt, it was not.
+            is_early = self._plan.retention_ms >= LONG_MS and self._plan.requests_max >= LONG_COUNT
+            require(not is_early, "I13: an idempotency key was forgotten before its time", outcome, self._invoked)
             self._world.count(f"outcome_{outcome.code}")
             self._complete("info" if happened_before else "fail", None, error=outcome.code)
 

@@ -15,8 +15,9 @@ from raftdoc.raft.invariants import require
 from raftdoc.simulation.cores.disk import GROUP
 from raftdoc.simulation.cores.host import Host
 from raftdoc.simulation.cores.plan import MS
+from raftdoc.statemachine.digest import StoredDigest, differing
 from raftdoc.storage.keyspace import GroupKeys
-from raftdoc.storage.snapshot import Chunk, ChunkDamaged, ChunkReader, ChunkWriter
+from raftdoc.storage.snapshot import SCOPE_BYTES, Chunk, ChunkDamaged, ChunkReader, ChunkWriter
 
 if TYPE_CHECKING:
     from raftdoc.simulation.cores.world import World
@@ -96,12 +97,12 @@ class Streams:
             self._later(self._end, stream, False)
             return
         machine = peer.open_machine(incarnation)
-        require(machine.digest() == stream.digest, "I5: a state is not what was sent", stream.sender, stream.peer)
         require(machine.applied_index == stream.meta.index, "I9: a state of another index", machine.applied_index)
         self._later(self._install, stream, peer.boot, incarnation)
 
     def _write_chunks(self, stream: Stream, peer: Host, incarnation: Incarnation) -> bool:
-        writer, after = ChunkWriter(GroupKeys(GROUP, incarnation)), b""
+        keys = GroupKeys(GROUP, incarnation)
+        writer, stored, after = ChunkWriter(keys), StoredDigest(keys), b""
         for chunk in stream.chunks:
             if self._random.random() < DAMAGE_SHARE and not self._world.is_calm:
                 data = bytearray(chunk.data)
@@ -112,7 +113,12 @@ class Streams:
             except ChunkDamaged:
                 return False
             peer.disk_model.engine.write(changes)
-            after = next(reversed(changes))[8:]
+            for key, value in changes.items():
+                assert value is not None, key
+                stored.add(key, value)
+            after = next(reversed(changes))[SCOPE_BYTES:]
+        wrong = differing(stored.result(), stream.digest)
+        require(not wrong, "I5: a state is not what was sent", stream.sender, stream.peer, wrong)
         return True
 
     def _install(self, stream: Stream, life: int, incarnation: Incarnation) -> None:
