@@ -17,6 +17,7 @@ from raftdoc.document.path import MISSING, Path, Reached
 from raftdoc.document.tagged import tag_of
 from raftdoc.document.value import JsonValue, compare
 from raftdoc.errors import InvalidQuery, UpdateRefused
+from raftdoc.query.aggregate import Pipeline
 from raftdoc.query.context import Context
 from raftdoc.query.filter import Filter
 from raftdoc.query.update_arrays import parse_add_to_set, parse_pop, parse_pull, parse_pull_all, parse_push
@@ -30,6 +31,7 @@ from raftdoc.query.update_numbers import (
     parse_extreme,
 )
 from raftdoc.query.update_paths import check_all_used, is_dynamic, parse_array_filters, parse_update_path
+from raftdoc.query.update_pipeline import parse_update_pipeline, run_update_pipeline
 from raftdoc.query.update_tree import (
     BAD_VALUE,
     DOLLAR_NAME,
@@ -68,7 +70,7 @@ class Update:
 
     __slots__ = ("_content", "is_portable", "is_replacement", "uses_position")
 
-    def __init__(self, content: ObjectNode | dict[str, JsonValue], *, portable: bool) -> None:
+    def __init__(self, content: ObjectNode | dict[str, JsonValue] | Pipeline, *, portable: bool) -> None:
         self._content = content
         self.is_replacement = isinstance(content, dict)
         self.is_portable = portable
@@ -89,6 +91,8 @@ class Update:
         content = self._content
         if isinstance(content, dict):
             changed = _replaced(document, content)
+        elif isinstance(content, Pipeline):
+            changed = _run(content, document, context)
         else:
             position = _position_in(document, filter, is_insert=is_insert)
             moment = Moment(document, is_insert, context.now, position)
@@ -107,7 +111,7 @@ def parse_update(spec: JsonValue, array_filters: JsonValue = None, pointer: str 
     beside = pointer.rpartition("/")[0] + "/array_filters"
     if isinstance(spec, list):
         _check_no_array_filters(array_filters, beside, "a pipeline")
-        raise InvalidQuery("pipeline updates are not known yet", pointer=pointer, mongo_code=FAILED_TO_PARSE)
+        return Update(parse_update_pipeline(spec, pointer), portable=False)
     if not isinstance(spec, dict):
         detail = "an update is an object of operators, a document, or a pipeline"
         raise InvalidQuery(detail, pointer=pointer, mongo_code=FAILED_TO_PARSE)
@@ -253,6 +257,13 @@ def _replaced(document: dict[str, JsonValue], replacement: dict[str, JsonValue])
     if "_id" in document and "_id" not in replacement:
         changed = {"_id": document["_id"], **changed}
     return document if is_identical(document, changed) else changed
+
+
+def _run(pipeline: Pipeline, document: dict[str, JsonValue], context: Context) -> dict[str, JsonValue]:
+    made = run_update_pipeline(pipeline, document, context)
+    if "_id" in document and "_id" not in made:
+        made = {"_id": document["_id"], **made}
+    return document if is_identical(document, made) else made
 
 
 def _with_same_id(before: dict[str, JsonValue], after: dict[str, JsonValue]) -> dict[str, JsonValue]:

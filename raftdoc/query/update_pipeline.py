@@ -1,47 +1,37 @@
-"""Updates that are pipelines: `[{"$set": {"total": {"$add": ["$a", "$b"]}}}, {"$unset": "a"}]`.
-
-    pipeline = parse_update_pipeline(spec, "/update")
-    changed = apply_update_pipeline(pipeline, document, context)
-
-One document goes in, one comes out. Expressions have no place inside apply: who proposes runs this, and proposes
-the document.
-"""
+"""Updates that are pipelines: stages that make one document of one document."""
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
-from raftdoc.query.aggregate import STAGES, Pipeline, parse_pipeline
+from raftdoc.document.value import JsonValue
+from raftdoc.errors import InvalidQuery
+from raftdoc.query.aggregate import Pipeline, parse_pipeline
 from raftdoc.query.context import Context
-from raftdoc.query.expressions.compile import escaped
-from raftdoc.query.expressions.scope import fault
 
 INVALID_OPTIONS: Final = 72
+STAGES: Final = frozenset({"$set", "$addFields", "$unset", "$project", "$replaceWith", "$replaceRoot"})
 
-UPDATE_STAGES: Final = frozenset({"$set", "$addFields", "$unset", "$project", "$replaceRoot", "$replaceWith"})
 
-
-def parse_update_pipeline(spec: list[Any], pointer: str, *, variables: frozenset[str] = frozenset()) -> Pipeline:
+def parse_update_pipeline(spec: list[JsonValue], pointer: str) -> Pipeline:
     """Return the pipeline of an update.
 
     Raises:
-        InvalidQuery: it is no pipeline, or holds a stage that an update has not.
+        InvalidQuery: it is no pipeline, or has a stage that makes no document of a document.
     """
-    pipeline = parse_pipeline(spec, pointer, variables=variables)
     for place, stage in enumerate(spec):
-        (name,) = stage
-        assert name in STAGES, name
-        if name not in UPDATE_STAGES:
-            raise fault(f"an update has no stage {name}", f"{pointer}/{place}/{escaped(name)}", INVALID_OPTIONS)
-    return pipeline
+        name = next(iter(stage), "") if isinstance(stage, dict) else ""
+        if name.startswith("$") and name not in STAGES:
+            detail = f"an update has no stage {name!r}; it has {', '.join(sorted(STAGES))}"
+            raise InvalidQuery(detail, pointer=f"{pointer}/{place}", mongo_code=INVALID_OPTIONS)
+    return parse_pipeline(spec, pointer)
 
 
-def apply_update_pipeline(pipeline: Pipeline, document: dict[str, Any], context: Context) -> dict[str, Any]:
+def run_update_pipeline(pipeline: Pipeline, document: dict[str, JsonValue], context: Context) -> dict[str, JsonValue]:
     """Return what the pipeline makes of a document.
 
     Raises:
         InvalidQuery: an expression cannot take a value of it.
     """
-    (changed,) = pipeline.run((document,), context)
-    assert changed is not None, pipeline
-    return changed
+    (made,) = [each for each in pipeline.run([document], context) if each is not None]
+    return made

@@ -159,6 +159,28 @@ def test_replacement_keeps_the_id_first() -> None:
     assert list(applied({"_id": 1, "a": 1}, {"b": 2, "_id": 1.0}).items()) == [("_id", 1), ("b", 2)]
 
 
+@pytest.mark.parametrize(
+    ("pipeline", "result"),
+    [
+        ([{"$set": {"b": {"$add": ["$a", 1]}}}, {"$unset": "a"}], {"_id": 1, "b": 3}),
+        ([{"$replaceWith": {"at": "$$NOW"}}], {"_id": 1, "at": NOW}),
+        ([], {"_id": 1, "a": 2}),
+    ],
+)
+def test_pipeline_makes_one_document_of_one(pipeline: Any, result: Any) -> None:
+    assert list(applied({"_id": 1, "a": 2}, pipeline).items()) == list(result.items())
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "array_filters", "number"),
+    [([{"$match": {}}], None, 72), ([{"$set": 1}], None, 40272), ([{"$set": {"a": 1}}], [{"x": 1}], 9)],
+)
+def test_pipeline_that_is_no_update_is_refused(pipeline: Any, array_filters: Any, number: int) -> None:
+    with pytest.raises(InvalidQuery) as refused:
+        parse_update(pipeline, array_filters, "/update")
+    assert refused.value.mongo_code == number
+
+
 def test_set_on_insert_counts_for_new_documents_only() -> None:
     update = {"$setOnInsert": {"made": True}, "$set": {"a": 1}}
     assert applied({"_id": 1}, update, is_insert=True) == {"_id": 1, "a": 1, "made": True}
