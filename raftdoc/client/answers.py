@@ -12,6 +12,7 @@ from raftdoc.client.nodes import NodeState
 
 NODE_FIELD: Final = "Raftdoc-Node"
 """Every answer of a node has it; what has not comes from a proxy, or from another server altogether."""
+RETRIED_STATUSES: Final = frozenset({429, 503})
 PROBLEM_JSON: Final = "application/problem+json"
 
 
@@ -28,8 +29,12 @@ def check_origin(head: Head, node: NodeState) -> None:
         )
 
 
-def problem_of(head: Head, node: NodeState, body: bytes) -> RaftdocError:
-    """Return the exception for an answer that is no success."""
+def problem_of(head: Head, node: NodeState, body: bytes, *, is_bare: bool) -> RaftdocError:
+    """Return the exception for an answer that is no success. `is_bare`: it answers HEAD, and its status says all."""
+    if is_bare:
+        status = head.status
+        bare = {"code": f"status_{status}", "outcome": "not_applied", "retryable": status in RETRIED_STATUSES}
+        return error_of_problem(status, bare, retry_after_s=_retry_after_s(head))
     if (head.field("Content-Type") or "").startswith(PROBLEM_JSON):
         try:
             problem = orjson.loads(body)

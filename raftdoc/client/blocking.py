@@ -14,10 +14,11 @@ from types import TracebackType
 from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar, overload
 
 from raftdoc.client.client import AsyncClient, AsyncClientView
-from raftdoc.client.collection import AsyncCollection, Filter, Projection
+from raftdoc.client.collection import AsyncCollection, Filter
 from raftdoc.client.cursor import AsyncCursor, Sort
 from raftdoc.client.database import AsyncDatabase
 from raftdoc.client.errors import InvalidUse
+from raftdoc.client.exchange import Projection
 from raftdoc.client.options import CallOptions, ClientOptions, Session
 from raftdoc.client.values import Document, DocumentT
 
@@ -149,6 +150,20 @@ class Collection(Generic[DocumentT]):
     delete = _blocking(AsyncCollection[DocumentT].delete)
     insert_one = _blocking(AsyncCollection[DocumentT].insert_one)
     insert_many = _blocking(AsyncCollection[DocumentT].insert_many)
+    patch = _blocking(AsyncCollection[DocumentT].patch)
+    update_one = _blocking(AsyncCollection[DocumentT].update_one)
+    update_many = _blocking(AsyncCollection[DocumentT].update_many)
+    replace_one = _blocking(AsyncCollection[DocumentT].replace_one)
+    delete_one = _blocking(AsyncCollection[DocumentT].delete_one)
+    delete_many = _blocking(AsyncCollection[DocumentT].delete_many)
+    find_one_and_update = _blocking(AsyncCollection[DocumentT].find_one_and_update)
+    find_one_and_replace = _blocking(AsyncCollection[DocumentT].find_one_and_replace)
+    find_one_and_delete = _blocking(AsyncCollection[DocumentT].find_one_and_delete)
+    bulk_write = _blocking(AsyncCollection[DocumentT].bulk_write)
+    create_index = _blocking(AsyncCollection[DocumentT].create_index)
+    indexes = _blocking(AsyncCollection[DocumentT].indexes)
+    index = _blocking(AsyncCollection[DocumentT].index)
+    drop_index = _blocking(AsyncCollection[DocumentT].drop_index)
     find_one = _blocking(AsyncCollection[DocumentT].find_one)
     count_documents = _blocking(AsyncCollection[DocumentT].count_documents)
     estimated_document_count = _blocking(AsyncCollection[DocumentT].estimated_document_count)
@@ -239,6 +254,13 @@ class Client:
     databases = _blocking(AsyncClient.databases)
     cluster = _blocking(AsyncClient.cluster)
     request_outcome = _blocking(AsyncClient.request_outcome)
+    transfer_leader = _blocking(AsyncClient.transfer_leader)
+    members = _blocking(AsyncClient.members)
+    member = _blocking(AsyncClient.member)
+    add_member = _blocking(AsyncClient.add_member)
+    remove_member = _blocking(AsyncClient.remove_member)
+    drain = _blocking(AsyncClient.drain)
+    operation = _blocking(AsyncClient.operation)
 
 
 class ClientView:

@@ -15,6 +15,8 @@ from raftdoc.client.options import CallOptions
 
 JSON: Final = "application/json"
 NDJSON: Final = "application/x-ndjson"
+MERGE_PATCH: Final = "application/merge-patch+json"
+JSON_PATCH: Final = "application/json-patch+json"
 SAFE_METHODS: Final = frozenset({"GET", "HEAD"})
 
 

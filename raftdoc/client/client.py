@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import warnings
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from random import Random
 from types import TracebackType
 from typing import Any
@@ -123,6 +123,48 @@ class AsyncClient:
                 raise
             return None
         return outcome
+
+    # The cluster ----------------------------------------------------------------------------------
+
+    async def transfer_leader(self, group: int, to: str | None = None) -> None:
+        """Begin to hand the leadership of a group over; `cluster` shows the result."""
+        body = encode({"group": group} if to is None else {"group": group, "to": to})
+        await self.call("POST", "/v1/cluster/transfer-leader", self._options, is_write=True, body=body)
+
+    async def members(self) -> list[dict[str, Any]]:
+        """Return the nodes of the cluster, as the catalog has them."""
+        members: list[dict[str, Any]] = (await self.call("GET", "/v1/cluster/members", self._options)).json()["members"]
+        return members
+
+    async def member(self, node: str) -> dict[str, Any]:
+        member: dict[str, Any] = (await self.call("GET", path_of("cluster", "members", node), self._options)).json()
+        return member
+
+    async def add_member(self, member: Mapping[str, str]) -> dict[str, Any]:
+        """Let a node join. `raftdoc serve --join` does this by itself."""
+        body = encode(dict(member))
+        answer = await self.call("POST", "/v1/cluster/members", self._options, is_write=True, body=body)
+        added: dict[str, Any] = answer.json()
+        return added
+
+    async def remove_member(self, node: str) -> dict[str, Any]:
+        """Begin to remove a node; its replicas move away first. `operation` tells how far that is."""
+        path = path_of("cluster", "members", node)
+        removed: dict[str, Any] = (await self.call("DELETE", path, self._options, is_write=True)).json()
+        return removed
+
+    async def drain(self, node: str, *, undo: bool = False) -> dict[str, Any]:
+        """Begin to move the replicas of a node elsewhere; with `undo` it may have some again."""
+        body = encode({"node": node, "undo": undo})
+        drained: dict[str, Any] = (
+            await self.call("POST", "/v1/cluster/drain", self._options, is_write=True, body=body)
+        ).json()
+        return drained
+
+    async def operation(self, name: str) -> dict[str, Any]:
+        """Return how far a long operation is: a change of members, the build of an index."""
+        operation: dict[str, Any] = (await self.call("GET", path_of("operations", name), self._options)).json()
+        return operation
 
     def session(self) -> Session:
         """Return a session: `collection.with_options(session=...)` reads what was written and read in it before."""

@@ -6,21 +6,31 @@ import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Generic, TypeAlias
 
-import orjson
-
-from raftdoc.client.call import NDJSON, Answer, path_of, query_of
+from raftdoc.client.call import JSON_PATCH, MERGE_PATCH, NDJSON, Answer, path_of, query_of
 from raftdoc.client.caller import Caller
 from raftdoc.client.cursor import AsyncCursor, QueryOptions, Sort, sort_document
 from raftdoc.client.errors import BulkWriteError, InvalidUse, NotFound
+from raftdoc.client.exchange import (
+    Projection,
+    bulk_result,
+    if_match,
+    path_segment,
+    projection_document,
+    results_of,
+    written,
+)
+from raftdoc.client.operations import Operation, Update
 from raftdoc.client.options import CallOptions
 from raftdoc.client.values import (
+    BulkWriteResult,
+    DeleteResult,
     Document,
     DocumentId,
     DocumentT,
     InsertManyResult,
     InsertOneResult,
     Json,
-    OperationResult,
+    UpdateResult,
     Versioned,
     WriteResult,
     encode,
@@ -28,8 +38,6 @@ from raftdoc.client.values import (
 )
 
 Filter: TypeAlias = Mapping[str, Any]
-Projection: TypeAlias = "Mapping[str, Any] | Sequence[str]"
-"""As a document, or the names of the fields to show."""
 
 
 class AsyncCollection(Generic[DocumentT]):
@@ -85,11 +93,11 @@ class AsyncCollection(Generic[DocumentT]):
         """
         if if_revision is not None and create_only:
             raise InvalidUse("a document that is to be created has no revision yet")
-        conditions = [("If-None-Match", "*")] if create_only else _if_match(if_revision)
+        conditions = [("If-None-Match", "*")] if create_only else if_match(if_revision)
         answer = await self._call(
             "PUT", self._document_path(id), is_write=True, body=encode_document(document), conditions=conditions
         )
-        return _written(answer, id)
+        return written(answer, id)
 
     async def delete(self, id: DocumentId, *, if_revision: str | None = None) -> bool:
         """Delete a document; False: there was none.
@@ -97,7 +105,7 @@ class AsyncCollection(Generic[DocumentT]):
         Raises:
             PreconditionFailed: it is not at `if_revision`.
         """
-        conditions = _if_match(if_revision)
+        conditions = if_match(if_revision)
         try:
             await self._call("DELETE", self._document_path(id), is_write=True, conditions=conditions)
         except NotFound as error:
@@ -135,6 +143,174 @@ class AsyncCollection(Generic[DocumentT]):
             raise BulkWriteError(f"{failed} of {len(results)} documents were not created", results=results)
         return InsertManyResult(tuple([result.id for result in results if result.id is not None]))
 
+    # Updates and deletions ------------------------------------------------------------------------
+
+    async def patch(
+        self, id: DocumentId, patch: Mapping[str, Any] | Sequence[Mapping[str, Any]], *, if_revision: str | None = None
+    ) -> WriteResult:
+        """Change a document: a mapping is a merge patch (RFC 7396), a sequence a JSON patch (RFC 6902).
+
+        Raises:
+            NotFound: there is no such document.
+            PreconditionFailed: it is not at `if_revision`.
+            Conflict: a `test` of the JSON patch failed.
+        """
+        media = MERGE_PATCH if isinstance(patch, Mapping) else JSON_PATCH
+        body = encode(dict(patch) if isinstance(patch, Mapping) else list(patch))
+        conditions = if_match(if_revision)
+        path = self._document_path(id)
+        answer = await self._call("PATCH", path, is_write=True, body=body, media=media, conditions=conditions)
+        return written(answer, id)
+
+    async def update_one(
+        self,
+        filter: Filter,
+        update: Update,
+        *,
+        upsert: bool = False,
+        array_filters: Sequence[Filter] | None = None,
+        sort: Sort | None = None,
+    ) -> UpdateResult:
+        """Update the first document that matches, by `sort` or by id."""
+        members = {"filter": filter, "update": update, "upsert": upsert, "array_filters": array_filters}
+        return await self._update({**members, "sort": None if sort is None else sort_document(sort)})
+
+    async def update_many(
+        self,
+        filter: Filter,
+        update: Update,
+        *,
+        upsert: bool = False,
+        array_filters: Sequence[Filter] | None = None,
+        atomic: bool = False,
+    ) -> UpdateResult:
+        """Update all documents that match: each all or nothing, with `atomic` all together.
+
+        Raises:
+            BulkWriteError: some documents did not take the update; `problem` says which, and how many did.
+        """
+        members = {"filter": filter, "update": update, "upsert": upsert, "array_filters": array_filters}
+        return await self._update({**members, "multi": True}, atomic=atomic)
+
+    async def replace_one(self, filter: Filter, replacement: DocumentT, *, upsert: bool = False) -> UpdateResult:
+        """Replace the first document that matches; its `_id` stays."""
+        if any(name.startswith("$") for name in replacement):
+            raise InvalidUse("a replacement is a document: operators are for update_one")
+        return await self._update({"filter": filter, "update": replacement, "upsert": upsert})
+
+    async def delete_one(self, filter: Filter, *, sort: Sort | None = None) -> DeleteResult:
+        """Delete the first document that matches, by `sort` or by id."""
+        members = {"filter": filter, "sort": None if sort is None else sort_document(sort)}
+        return DeleteResult((await self._write("delete", members)).json()["deleted"])
+
+    async def delete_many(self, filter: Filter, *, atomic: bool = False) -> DeleteResult:
+        """Delete all documents that match."""
+        answer = await self._write("delete", {"filter": filter, "multi": True}, atomic=atomic)
+        return DeleteResult(answer.json()["deleted"])
+
+    async def find_one_and_update(
+        self,
+        filter: Filter,
+        update: Update,
+        *,
+        projection: Projection | None = None,
+        sort: Sort | None = None,
+        upsert: bool = False,
+        array_filters: Sequence[Filter] | None = None,
+        return_after: bool = False,
+    ) -> DocumentT | None:
+        """Update the first document that matches and return it as it was, or with `return_after` as it is then."""
+        members = {"filter": filter, "update": update, "upsert": upsert, "array_filters": array_filters}
+        returned = "after" if return_after else "before"
+        return await self._find_and_modify({**members, "return": returned}, projection, sort)
+
+    async def find_one_and_replace(
+        self,
+        filter: Filter,
+        replacement: DocumentT,
+        *,
+        projection: Projection | None = None,
+        sort: Sort | None = None,
+        upsert: bool = False,
+        return_after: bool = False,
+    ) -> DocumentT | None:
+        """Replace the first document that matches and return it as it was, or with `return_after` as it is then."""
+        members = {"filter": filter, "update": replacement, "upsert": upsert}
+        returned = "after" if return_after else "before"
+        return await self._find_and_modify({**members, "return": returned}, projection, sort)
+
+    async def find_one_and_delete(
+        self, filter: Filter, *, projection: Projection | None = None, sort: Sort | None = None
+    ) -> DocumentT | None:
+        """Delete the first document that matches and return it."""
+        return await self._find_and_modify({"filter": filter, "delete": True}, projection, sort)
+
+    async def bulk_write(
+        self, operations: Iterable[Operation], *, ordered: bool = True, atomic: bool = False
+    ) -> BulkWriteResult:
+        """Do many operations, each on one document: in order up to the first that fails, all that can, or all or none.
+
+        Raises:
+            BulkWriteError: some failed; `results` has one entry for each that was tried.
+        """
+        lines = [operation.line() for operation in operations]
+        if not lines:
+            raise InvalidUse("bulk_write needs at least one operation")
+        path = f"{self._path}/bulk" + query_of({"ordered": None if ordered else False, "atomic": atomic or None})
+        body = b"\n".join([encode(line) for line in lines])
+        answer = await self._call("POST", path, is_write=True, body=body, media=NDJSON, accept=NDJSON)
+        return bulk_result([next(iter(line)) for line in lines], results_of(answer))
+
+    # Indexes --------------------------------------------------------------------------------------
+
+    async def create_index(
+        self,
+        fields: Sort,
+        *,
+        name: str | None = None,
+        unique: bool = False,
+        sparse: bool = False,
+        partial: Filter | None = None,
+        expire_after_s: int | None = None,
+    ) -> str:
+        """Begin to build an index and return its name; `index` tells when it is ready."""
+        members = {
+            "fields": sort_document(fields),
+            "name": name,
+            "unique": unique or None,
+            "sparse": sparse or None,
+            "partial": partial,
+            "expire_after_s": expire_after_s,
+        }
+        body = encode({member: value for member, value in members.items() if value is not None})
+        answer = await self._call("POST", f"{self._path}/indexes", is_write=True, body=body)
+        return str(answer.json()["name"])
+
+    async def indexes(self) -> list[dict[str, Any]]:
+        """Return the indexes: definition, state, size."""
+        answer = await self._call("GET", f"{self._path}/indexes")
+        indexes: list[dict[str, Any]] = answer.json()["indexes"]
+        return indexes
+
+    async def index(self, name: str) -> dict[str, Any]:
+        """Return one index: `state` is building, ready or failed.
+
+        Raises:
+            NotFound: there is none of this name.
+        """
+        index: dict[str, Any] = (await self._call("GET", f"{self._path}/indexes/{path_segment(name)}")).json()
+        return index
+
+    async def drop_index(self, name: str) -> bool:
+        """Delete an index; False: there was none."""
+        try:
+            await self._call("DELETE", f"{self._path}/indexes/{path_segment(name)}", is_write=True)
+        except NotFound as error:
+            if error.code not in ("index_not_found", "collection_not_found"):
+                raise
+            return False
+        return True
+
     # Queries --------------------------------------------------------------------------------------
 
     def find(
@@ -153,7 +329,7 @@ class AsyncCollection(Generic[DocumentT]):
         """Return a cursor over the documents that match. No I/O before it is read."""
         query = QueryOptions(
             filter=dict(filter or {}),
-            projection=_projection(projection),
+            projection=projection_document(projection),
             sort=None if sort is None else sort_document(sort),
             limit=limit,
             skip=skip,
@@ -207,6 +383,31 @@ class AsyncCollection(Generic[DocumentT]):
     async def _call(self, method: str, path: str, **details: Any) -> Answer:
         return await self._caller.call(method, path, self._options, database=self.database, **details)
 
+    async def _write(self, name: str, members: Mapping[str, Any], *, atomic: bool = False) -> Answer:
+        body = encode({member: value for member, value in members.items() if value is not None and value is not False})
+        path = f"{self._path}/{name}" + query_of({"atomic": atomic or None})
+        return await self._call("POST", path, is_write=True, body=body)
+
+    async def _update(self, members: Mapping[str, Any], *, atomic: bool = False) -> UpdateResult:
+        answer = await self._write("update", members, atomic=atomic)
+        body = answer.json()
+        if body.get("refused"):
+            raise BulkWriteError(
+                f"{body['refused']} documents did not take the update, {body['modified']} did",
+                status=answer.status,
+                problem=body,
+                outcome="applied",
+            )
+        return UpdateResult(body["matched"], body["modified"], body["upserted_id"])
+
+    async def _find_and_modify(
+        self, members: Mapping[str, Any], projection: Projection | None, sort: Sort | None
+    ) -> DocumentT | None:
+        shown = {"projection": projection_document(projection), "sort": None if sort is None else sort_document(sort)}
+        answer = await self._write("find-and-modify", {**members, **shown})
+        document: DocumentT | None = answer.json()["document"]
+        return document
+
     async def _query(self, name: str, body: Mapping[str, Any]) -> dict[str, Any]:
         answer = await self._call("POST", f"{self._path}/{name}", body=encode(body))
         result: dict[str, Any] = answer.json()
@@ -216,39 +417,3 @@ class AsyncCollection(Generic[DocumentT]):
         if isinstance(id, str):
             return f"{self._path}/docs/{path_segment(id)}"
         return f"{self._path}/docs/{path_segment(encode(id).decode())}?id_type=json"
-
-
-def path_segment(text: str) -> str:
-    """Return an id as a segment of a path.
-
-    Raises:
-        InvalidUse: it cannot be one.
-    """
-    if text in ("", ".", ".."):
-        raise InvalidUse(f"{text!r} cannot be the id of a document")
-    return path_of(text)[4:]
-
-
-def results_of(answer: Answer) -> tuple[OperationResult, ...]:
-    """Return the results of an answer with one JSON line each."""
-    return tuple(
-        OperationResult(line.get("status", 0), line.get("_id"), line.get("etag"), line.get("error"))
-        for line in map(orjson.loads, answer.body.splitlines())
-        if line
-    )
-
-
-def _if_match(revision: str | None) -> list[tuple[str, str]]:
-    return [] if revision is None else [("If-Match", revision)]
-
-
-def _written(answer: Answer, id: DocumentId) -> WriteResult:
-    body = answer.json()
-    is_replayed = answer.fields.get("Idempotency-Replayed") == "true"
-    return WriteResult(body.get("_id", id), body["etag"], answer.status == 201, is_replayed)
-
-
-def _projection(projection: Projection | None) -> dict[str, Any] | None:
-    if projection is None or isinstance(projection, Mapping):
-        return None if projection is None else dict(projection)
-    return dict.fromkeys(projection, 1)

@@ -118,5 +118,5 @@ class Retrier:
             raise
         cluster.note(node, call.database, head)
         if head.status >= 300:
-            raise problem_of(head, node, await lease.read(head))
+            raise problem_of(head, node, await lease.read(head), is_bare=call.method == "HEAD")
         return head, lease

@@ -73,6 +73,7 @@ class OperationResult:
     status: int
     id: DocumentId | None = None
     revision: str | None = None
+    modified: bool = False
     error: Mapping[str, Any] | None = None
     """The problem, when it failed."""
 
