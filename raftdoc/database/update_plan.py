@@ -20,7 +20,7 @@ from raftdoc.document import DocumentId, JsonValue, check_id, id_key, parse_docu
 from raftdoc.document.path import is_object
 from raftdoc.errors import InvalidQuery
 from raftdoc.limits import DOCUMENT_BYTES_MAX
-from raftdoc.query.ast import And, Compare, In, Node
+from raftdoc.query.ast import And, Compare, Node
 from raftdoc.query.context import Context
 from raftdoc.query.dates import tagged_date
 from raftdoc.query.filter import parse_filter
@@ -66,6 +66,8 @@ class Found(NamedTuple):
     key: bytes
     revision: int
     document: dict[str, JsonValue]
+    size: int = 0
+    """Of its JSON, in bytes."""
 
 
 class Plan:
@@ -95,10 +97,6 @@ class Plan:
         """Whether the change itself is done at apply; else the new document is made here."""
         update = self._update
         return update is None or (update.is_portable and (self._has_portable_filter or not update.uses_position))
-
-    def candidates(self) -> list[bytes] | None:
-        """Return the id keys that the filter leaves, in their order; None: it says nothing of them."""
-        return _candidates(self.filter.root)
 
     def matches(self, document: dict[str, JsonValue]) -> bool:
         return self.filter.matches(document, self.context)
@@ -185,18 +183,6 @@ def _id_key(root: Node) -> bytes | None:
     for node in _conjuncts(root):
         if isinstance(node, Compare) and node.path == ID_PATH and node.op == "$eq":
             return _key_of(node.value)
-    return None
-
-
-def _candidates(root: Node) -> list[bytes] | None:
-    for node in _conjuncts(root):
-        if isinstance(node, Compare) and node.path == ID_PATH and node.op == "$eq":
-            values: tuple[JsonValue, ...] = (node.value,)
-        elif isinstance(node, In) and node.path == ID_PATH:
-            values = node.values
-        else:
-            continue
-        return sorted({key for key in map(_key_of, values) if key is not None})
     return None
 
 

@@ -1,25 +1,37 @@
-"""Finds the documents that an update by filter means, in slices: in the order of ids, going on behind the last one."""
+"""Finds the documents that an update by filter means: through an index where one helps, in slices.
+
+Several are always gone through in the order of their ids, whatever the index: what a retry has to know of the first
+attempt is then one id. A document is judged again by what it is when its chunk is put together.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 import orjson
 
 from raftdoc.cluster.directory import database_machine
+from raftdoc.database.queries import Queries
 from raftdoc.database.reads import Reads
 from raftdoc.database.requests import Request
 from raftdoc.database.update_plan import Found, Plan
 from raftdoc.document import id_key
 from raftdoc.errors import DeadlineExceeded, PreconditionFailed
 from raftdoc.node.replica import Replica
+from raftdoc.query.context import Context
+from raftdoc.query.execute import Counters
+from raftdoc.query.find import FindQuery, FoundPage, Selection, find, rows_of
+from raftdoc.query.reader import DocumentReader
 from raftdoc.statemachine.outcome import StoredDocument
 
 SLICE_DOCUMENTS: Final = 64
 SLICE_BYTES: Final = 64 * 1024
 """Looked at before the loop gets its turn."""
+IDS_MAX: Final = 100_000
+"""Kept of what an index finds; where it finds more, the collection is gone through instead."""
 
 
 class Bounds(NamedTuple):
@@ -30,38 +42,44 @@ class Bounds(NamedTuple):
     key_bytes: int
 
 
+class _Ids(NamedTuple):
+    keys: list[bytes] | None
+    """In their order; None: all documents have to be looked at."""
+
+
 class Search:
     """The documents of one collection that a plan means."""
 
-    def __init__(self, reads: Reads, request: Request, database: str, collection: str, plan: Plan) -> None:
+    def __init__(
+        self, queries: Queries, reads: Reads, request: Request, database: str, collection: str, plan: Plan
+    ) -> None:
+        self._queries = queries
         self._reads = reads
         self._request = request
         self._database = database
         self._collection = collection
         self._plan = plan
+        self._ids: _Ids | None = None
 
     async def first(self) -> Found | None:
-        """Return the one that is meant: the first by the plan's sort, or by id; None: there is none.
+        """Return the one that is meant: the first by the plan's sort, or any; None: there is none.
 
         Raises:
             NotFound: there is no such collection.
             PreconditionFailed: it has not the revision that it has to have.
         """
-        replica = await self._barrier()
-        best: Found | None = None
-        best_key = b""
-        sort = self._plan.sort
-        after: bytes | None = None
+        query = FindQuery(filter=self._plan.filter, sort=self._plan.sort, limit=1)
+
+        def work(reader: DocumentReader, context: Context) -> Iterator[FoundPage | None]:
+            return find(query, reader, context)
+
         while True:
-            slice_, after = self._slice(replica, after)
-            for found in slice_:
-                if sort is None:
-                    return self._checked(found)
-                key = sort.total_key(found.document)
-                if best is None or key < best_key:
-                    best, best_key = found, key
-            if after is None:
-                return None if best is None else self._checked(best)
+            page = await self._queries.run(self._request, self._database, self._collection, work, max_time_ms=None)
+            if not page.documents:
+                return None
+            key = id_key(orjson.loads(page.documents[0])["_id"])
+            for found in self._matching(await self._barrier(), [key]):
+                return self._checked(found)
             await self._turn()
 
     async def next_batch(self, after: bytes | None, bounds: Bounds) -> tuple[list[Found], bytes | None]:
@@ -69,13 +87,14 @@ class Search:
 
         None: there are no more.
         """
+        keys = await self._find_ids()
         replica = await self._barrier()
         batch: list[Found] = []
         document_bytes = key_bytes = 0
         while True:
-            slice_, following = self._slice(replica, after)
+            slice_, following = self._slice(replica, keys, after)
             for found in slice_:
-                document_bytes += len(orjson.dumps(found.document))
+                document_bytes += found.size
                 key_bytes += len(found.key)
                 is_over = document_bytes > bounds.document_bytes or key_bytes > bounds.key_bytes
                 if batch and (is_over or len(batch) >= bounds.documents):
@@ -86,29 +105,53 @@ class Search:
             after = following
             await self._turn()
 
-    async def again(self, keys: list[bytes]) -> list[Found]:
+    async def again(self, keys: Sequence[bytes]) -> list[Found]:
         """Return those of the documents with these id keys that are still meant, as they are now."""
-        replica = await self._barrier()
-        return list(self._matching(replica, keys))
+        return list(self._matching(await self._barrier(), keys))
+
+    async def _find_ids(self) -> list[bytes] | None:
+        if self._ids is None:
+            self._ids = await self._queries.run(
+                self._request, self._database, self._collection, self._id_work, max_time_ms=None
+            )
+        return self._ids.keys
+
+    def _id_work(self, reader: DocumentReader, context: Context) -> Iterator[_Ids | None]:
+        plan, rows = rows_of(Selection(filter=self._plan.filter), reader, context, Counters())
+        if plan.is_full_scan:
+            yield _Ids(None)
+            return
+        keys: list[bytes] = []
+        for row in rows:
+            if row is None:
+                yield None
+            elif len(keys) == IDS_MAX:
+                yield _Ids(None)
+                return
+            else:
+                keys.append(row.position.id_key)
+        yield _Ids(sorted(keys))
 
     async def _barrier(self) -> Replica:
         replica = await self._reads.barrier(self._request, self._database)
         database_machine(replica).collection(self._collection)
         return replica
 
-    def _slice(self, replica: Replica, after: bytes | None) -> tuple[list[Found], bytes | None]:
-        keys = self._plan.candidates()
+    def _slice(
+        self, replica: Replica, keys: list[bytes] | None, after: bytes | None
+    ) -> tuple[list[Found], bytes | None]:
         if keys is not None:
-            left = [key for key in keys if after is None or key > after][: SLICE_DOCUMENTS + 1]
-            following = left[SLICE_DOCUMENTS - 1] if len(left) > SLICE_DOCUMENTS else None
-            return list(self._matching(replica, left[:SLICE_DOCUMENTS])), following
+            start = 0 if after is None else bisect_right(keys, after)
+            stop = start + SLICE_DOCUMENTS
+            following = keys[stop - 1] if stop < len(keys) else None
+            return list(self._matching(replica, keys[start:stop])), following
         machine = database_machine(replica)
         documents, following = machine.list_documents(
             self._collection, after=after, limit=SLICE_DOCUMENTS, bytes_max=SLICE_BYTES
         )
         return [found for stored in documents if (found := self._judge(stored)) is not None], following
 
-    def _matching(self, replica: Replica, keys: list[bytes]) -> Iterator[Found]:
+    def _matching(self, replica: Replica, keys: Sequence[bytes]) -> Iterator[Found]:
         machine = database_machine(replica)
         for key in keys:
             stored = machine.get(self._collection, key)
@@ -117,7 +160,9 @@ class Search:
 
     def _judge(self, stored: StoredDocument) -> Found | None:
         document = orjson.loads(stored.body)
-        return Found(id_key(document["_id"]), stored.revision, document) if self._plan.matches(document) else None
+        if not self._plan.matches(document):
+            return None
+        return Found(id_key(document["_id"]), stored.revision, document, len(stored.body))
 
     def _checked(self, found: Found) -> Found:
         if_match = self._plan.wanted.if_match

@@ -19,6 +19,7 @@ import orjson
 
 from raftdoc.database.bulk import chunk_key
 from raftdoc.database.outcomes import error_of
+from raftdoc.database.queries import Queries
 from raftdoc.database.reads import Reads
 from raftdoc.database.requests import Request
 from raftdoc.database.update_plan import Found, Plan, Wanted
@@ -98,9 +99,10 @@ class _Resume(NamedTuple):
 
 
 class Updates:
-    def __init__(self, writes: Writes, reads: Reads) -> None:
+    def __init__(self, writes: Writes, reads: Reads, queries: Queries) -> None:
         self._writes = writes
         self._reads = reads
+        self._queries = queries
 
     def patch(
         self,
@@ -130,7 +132,8 @@ class Updates:
             TooLarge: it is to be atomic, and more than one command can do.
         """
         plan = Plan(wanted, self._reads.wall_ms())
-        task = _Task(self._writes, self._reads, request, database, collection, plan)
+        search = Search(self._queries, self._reads, request, database, collection, plan)
+        task = _Task(self._writes, search, request, database, collection, plan)
         if not wanted.multi:
             return _shown(plan, await task.change_one())
         return await (task.change_atomically() if wanted.atomic else task.change_chunks())
@@ -151,14 +154,14 @@ class _Task:
     """One update under way."""
 
     def __init__(
-        self, writes: Writes, reads: Reads, request: Request, database: str, collection: str, plan: Plan
+        self, writes: Writes, search: Search, request: Request, database: str, collection: str, plan: Plan
     ) -> None:
         self._writes = writes
         self._request = request
         self._database = database
         self._collection = collection
         self._plan = plan
-        self._search = Search(reads, request, database, collection, plan)
+        self._search = search
         self._number = 0
         """Of the next command: its idempotency key is derived with it."""
         self._changed = Changed()
