@@ -117,6 +117,26 @@ def find(
     return lines(documents[:count]) + more if documents else "nothing matches"
 
 
+def update(session: ShellSession, collection: str, filter: object, change: object) -> str:
+    if not isinstance(change, dict | list):
+        raise BadLine('an update is a JSON object of operators, such as {"$set": {"seen": true}}, or a pipeline')
+    result = session.collection(collection).update_many(_object(filter, "a filter"), change)
+    return f"matched {result.matched_count}, modified {result.modified_count}"
+
+
+def indexes(session: ShellSession, collection: str) -> str:
+    rows = [
+        (index["name"], orjson.dumps(index["fields"]).decode(), index["state"], index["entry_count"])
+        for index in session.collection(collection).indexes()
+    ]
+    return table(("INDEX", "FIELDS", "STATE", "ENTRIES"), rows)
+
+
+def index(session: ShellSession, collection: str, fields: object) -> str:
+    name = session.collection(collection).create_index(_object(fields, "the fields of an index"))
+    return f"building {name}; `indexes {collection}` tells when it is ready"
+
+
 def count(session: ShellSession, collection: str, filter: object = None) -> str:
     return str(session.collection(collection).count_documents(_object(filter or {}, "a filter")))
 
@@ -175,6 +195,9 @@ COMMANDS: Final[dict[str, Command]] = {
     "put": Command("put COLLECTION ID DOCUMENT", "create or replace a document", put),
     "insert": Command("insert COLLECTION DOCUMENT", "create a document, or the documents of a JSON array", insert),
     "delete": Command("delete COLLECTION ID", "delete a document", delete),
+    "update": Command("update COLLECTION FILTER UPDATE", "update all documents that match", update),
+    "indexes": Command("indexes COLLECTION", "list the indexes of a collection", indexes),
+    "index": Command("index COLLECTION FIELDS", 'build an index: index orders {"customer": 1}', index),
     "find": Command("find COLLECTION [FILTER] [SORT] [LIMIT]", "show the documents that match", find),
     "count": Command("count COLLECTION [FILTER]", "count the documents that match", count),
     "aggregate": Command("aggregate COLLECTION PIPELINE", "show what a pipeline makes of the documents", aggregate),

@@ -62,6 +62,9 @@ def test_commands_run_against_a_cluster(raftdoc_cluster: LocalCluster) -> None:
         "put orders =7 {}",
         "get orders 42",
         "get orders =7",
+        'update orders {"item": "ink"} {"$set": {"qty": 3}}',
+        'index orders {"qty": 1}',
+        "indexes orders",
         "delete orders 43",
         "collections",
         "status",
@@ -70,6 +73,8 @@ def test_commands_run_against_a_cluster(raftdoc_cluster: LocalCluster) -> None:
     assert "created shelled" in done.stdout
     assert '"item": "ink"' in done.stdout
     assert '"_id": 7' in done.stdout
+    assert "matched 1, modified 1" in done.stdout
+    assert "qty_1" in done.stdout
     assert "no such document" in done.stdout
     assert "orders" in done.stdout
     assert "(catalog)" in done.stdout
