@@ -67,10 +67,12 @@ INDEX_KEY_BYTES_MAX: Final = 2 * KIB
 INDEX_ENTRIES_PER_DOCUMENT_MAX: Final = 1000
 """In one index: the entries of a document change in one go, together with it."""
 TTL_S_MAX: Final = (1 << 31) - 1
-INDEX_STEP_DOCUMENTS_MAX: Final = 100
-INDEX_STEP_BYTES_MAX: Final = 64 * KIB
-"""One step of a build is applied in one go, some 1 ms; those in flight may be applied together."""
-INDEX_STEPS_IN_FLIGHT_MAX: Final = 3
+INDEX_STEP_DOCUMENTS_MAX: Final = 200
+INDEX_STEP_BYTES_MAX: Final = 128 * KIB
+"""One step of a build is applied in one go, some 2 ms."""
+INDEX_STEPS_IN_FLIGHT_MAX: Final = 8
+INDEX_STEPS_IN_FLIGHT_MAX_BUSY: Final = 2
+"""While others write to the group: what is in flight is applied before their writes."""
 EXPIRE_DOCUMENTS_MAX: Final = 64
 
 # Queries ----------------------------------------------------------------------------------------
@@ -99,7 +101,7 @@ APPLY_LAG_ENTRIES_MAX: Final = 4096
 READ_QUEUE_MAX: Final = 10_000
 PROPOSALS_WAITING_MAX: Final = 50_000
 APPLY_SLICE_MS: Final = 2
-APPLY_CHANGES_MAX: Final = 2000
+APPLY_CHANGES_MAX: Final = 500
 """Keys that one slice of apply changes, but for its last entry: a step of an index build is few bytes and much work."""
 SCAN_SLICE_MS: Final = 1
 

@@ -137,7 +137,6 @@ SCHEMAS: Final[dict[str, Schema]] = {
         "properties": {"_id": _ref("Id")},
         "description": "A JSON object. `_id` is its only reserved member.",
     },
-    "StoredDocument": {"allOf": [_ref("Document")], "required": ["_id"]},
     "Database": _object(
         {
             "name": TEXT,

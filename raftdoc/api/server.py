@@ -25,8 +25,8 @@ from raftdoc.api.indexes import Indexes
 from raftdoc.api.members import Members
 from raftdoc.api.openapi import describe_api
 from raftdoc.api.outbox import Outbox
-from raftdoc.api.queries import Queries
 from raftdoc.api.patches import Patches
+from raftdoc.api.queries import Queries
 from raftdoc.api.settings import HttpSettings
 from raftdoc.api.updates import Updates
 from raftdoc.telemetry.metrics import Registry

@@ -21,6 +21,7 @@ from raftdoc.database.index_driver import IndexDriver
 from raftdoc.database.indexes import Indexes, IndexStatus
 from raftdoc.database.membership import KINDS, Membership
 from raftdoc.database.operations import Operations
+from raftdoc.database.queries import Queries
 from raftdoc.database.reads import Reads
 from raftdoc.database.requests import (
     ClusterStatus,
@@ -40,6 +41,7 @@ from raftdoc.database.writes import Writes
 from raftdoc.document import DocumentId
 from raftdoc.errors import NoLeader
 from raftdoc.ids import GroupId, NodeId
+from raftdoc.limits import LIST_BYTES_MAX
 from raftdoc.node.node import Node
 from raftdoc.statemachine import commands
 from raftdoc.statemachine.catalog_machine import NodeRecord
@@ -67,7 +69,9 @@ class Database:
         finders = dict.fromkeys(KINDS, membership.operation) | {"index": self._indexes.operation}
         self._operations = Operations(finders)
         self._bulk = Bulk(router, self._reads)
-        updates = Updates(self._writes, self._reads)
+        self._queries = Queries(node, self._reads)
+        self.run_query = self._queries.run
+        updates = Updates(self._writes, self._reads, self._queries)
         self.patch_document = updates.patch
         self.change_documents = updates.change
         self.write_bulk = BulkWrites(self._writes).write
@@ -81,6 +85,11 @@ class Database:
     def now_ns(self) -> int:
         """Return the clock that deadlines count on."""
         return self._node.clock.now_ns()
+
+    @property
+    def page_bytes_max(self) -> int:
+        """Return how many bytes of documents a page has, about."""
+        return LIST_BYTES_MAX
 
     # Documents ------------------------------------------------------------------------------------
 

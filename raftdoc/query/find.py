@@ -50,6 +50,8 @@ class FindQuery(Selection):
     limit: int
     skip: int = 0
     after: Position | None = None
+    bytes_max: int = LIST_BYTES_MAX
+    """Of the documents of a page, about."""
 
 
 class FoundPage(NamedTuple):
@@ -123,7 +125,7 @@ def find(query: FindQuery, reader: DocumentReader, context: Context) -> Iterator
             yield None
         elif skipped < skip:
             skipped += 1
-        elif len(documents) >= query.limit or byte_count >= LIST_BYTES_MAX:
+        elif len(documents) >= query.limit or byte_count >= query.bytes_max:
             yield FoundPage(documents, last, plan, counters)
             return
         else:

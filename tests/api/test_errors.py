@@ -24,6 +24,8 @@ EXPECTED = {
     "invalid_name": 400,
     "unknown_option": 400,
     "invalid_cursor": 400,
+    "query_over_budget": 400,
+    "index_required": 400,
     "invalid_query": 400,
     "key_ahead": 400,
     "too_large": 413,

@@ -31,7 +31,8 @@ async def walk(shop: Api, query: str) -> list[int]:
 
 
 async def test_an_empty_collection_is_an_empty_page(shop: Api) -> None:
-    assert (await shop("GET", DOCS)).json() == {"documents": [], "cursor": None}
+    page = (await shop("GET", DOCS)).json()
+    assert (page["documents"], page["cursor"]) == ([], None)
 
 
 async def test_a_missing_collection_is_404(shop: Api) -> None:
@@ -100,7 +101,9 @@ async def test_ndjson_is_one_document_a_line_and_a_trailer(shop: Api) -> None:
     assert documents == [{"_id": 0}, {"_id": 1}, {"_id": 2}]
     assert end["$end"]["count"] == 3
     rest = await shop("GET", f"{DOCS}?cursor={end['$end']['cursor']}", Accept=NDJSON)
-    assert rest.lines() == [{"_id": 3}, {"_id": 4}, {"$end": {"count": 2, "cursor": None}}]
+    *documents, end = rest.lines()
+    assert documents == [{"_id": 3}, {"_id": 4}]
+    assert (end["$end"]["count"], end["$end"]["cursor"]) == (2, None)
 
 
 async def test_ndjson_goes_on_over_pages_up_to_the_limit(shop: Api, backend: FakeBackend) -> None:

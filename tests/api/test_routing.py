@@ -31,7 +31,7 @@ DOCS = "/v1/dbs/shop/collections/orders/docs"
         "/livez/",
         "/V1/dbs",
         "/v1/dbs/shop/requests",
-        "/v1/dbs/shop/collections/orders/query",
+        "/v1/dbs/shop/collections/orders/search",
         "/v1/dbs/shop/collections/orders/indices",
         "/v1/dbs/shop/txn",
         "/ui/",
@@ -96,13 +96,14 @@ async def test_every_get_has_its_head(shop: Api) -> None:
                 path = path.replace(name, value)
             get, head = await shop("GET", path), await shop("HEAD", path)
             assert (get.status, head.status, head.body) == (200, 200, b""), path
-            if operation.id != "metrics":
+            # How long the answer took is part of these.
+            if operation.id not in ("metrics", "list_documents"):
                 assert head["Content-Length"] == get["Content-Length"]
 
 
 async def test_an_unknown_query_parameter_is_400_with_its_name(shop: Api) -> None:
     for target in (
-        f"{DOCS}?filter=1",
+        f"{DOCS}?where=1",
         f"{DOCS}/1?limit=1",
         "/v1/dbs?limit=1",
         "/livez?x",
@@ -111,7 +112,7 @@ async def test_an_unknown_query_parameter_is_400_with_its_name(shop: Api) -> Non
     ):
         answer = await shop("GET", target)
         assert (answer.status, answer.code) == (400, "unknown_option")
-    assert "'filter'" in (await shop("GET", f"{DOCS}?filter=1")).json()["detail"]
+    assert "'where'" in (await shop("GET", f"{DOCS}?where=1")).json()["detail"]
     assert (await shop("PUT", f"{DOCS}/1?upsert=true", {})).code == "unknown_option"
     assert (await shop("POST", f"{DOCS}?limit=1", {})).code == "unknown_option"
 
