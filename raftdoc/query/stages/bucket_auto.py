@@ -58,7 +58,8 @@ class BucketAuto:
             stop, high = self._boundary(entries, stop)
             folder = Folder(self.fields, self.pointer, context)
             for _, document in entries[start:stop]:
-                folder.add(None, document)
+                folder.frame[0] = document
+                folder.add(None)
             for bucket in folder.results():
                 yield {**bucket, "_id": {"min": low, "max": high}}
             start, low = stop, high

@@ -21,7 +21,7 @@ from raftdoc.query.expressions.compile import escaped
 from raftdoc.query.expressions.scope import Value, fault
 from raftdoc.query.numbers import is_number
 from raftdoc.query.order import identity_key, order_key
-from raftdoc.query.stages.stage import Document, Items, Meter, Setting, StageBuilder, evaluator
+from raftdoc.query.stages.stage import Document, Items, Meter, Setting, StageBuilder, frame_of
 from raftdoc.query.type_names import type_name
 
 _GROUP_BYTES: Final = 100
@@ -31,34 +31,50 @@ _GROUP_BYTES: Final = 100
 class Group(NamedTuple):
     id: Value
     states: list[Accumulator]
+    adds: list[Callable[[Value], None]]
+    """Of each state; bound once."""
 
 
 class Folder:
     """The groups of one run."""
 
-    def __init__(self, fields: tuple[Field, ...], pointer: str, context: Context) -> None:
+    def __init__(self, fields: tuple[Field, ...], pointer: str, context: Context, *others: Expression) -> None:
+        """`others` are expressions that the caller evaluates in the same frame."""
         self._fields = fields
         self._groups: dict[Hashable, Group] = {}
         self._meter = Meter(pointer)
-        self._runs = [(evaluator(field.expression, context), field.grows) for field in fields]
+        self._runs = [field.expression.run for field in fields]
+        self._grows = any(field.grows for field in fields)
+        self.frame = frame_of(context, *others, *(field.expression for field in fields))
+        """Its slot 0 is the document that `add` adds."""
 
-    def add(self, id: Value, document: Document) -> None:
-        """Add a document to the group of an id.
+    def add(self, id: Value) -> None:
+        """Add the document in the frame to the group of an id.
 
         Raises:
             InvalidQuery: an accumulator cannot take a value, or the groups hold too much.
         """
-        group = self._groups.get(identity_key(id)) or self._new_group(id)
-        for state, (run, grows) in zip(group.states, self._runs, strict=True):
-            value = run(document)
-            if grows and value is not MISSING:
-                self._meter.hold(value if type(value) is not tuple else value[1])
-            state.add(value)
+        group = self._groups.get(id if type(id) is str else identity_key(id)) or self._new_group(id)
+        if self._grows:
+            self._add_measured(group)
+            return
+        frame = self.frame
+        for add, run in zip(group.adds, self._runs):  # noqa: B905 - as long as each other, and it is the hot loop
+            add(run(frame))
+
+    def _add_measured(self, group: Group) -> None:
+        for field, add in zip(self._fields, group.adds, strict=True):
+            value = field.expression.run(self.frame)
+            if field.grows and value is not MISSING:
+                # What ranks is a key of bytes and the value that is kept.
+                self._meter.hold(value[1] if type(value) is tuple else value)
+            add(value)
 
     def _new_group(self, id: Value) -> Group:
         self._meter.hold(id)
         self._meter.hold_bytes(_GROUP_BYTES)
-        group = Group(id, [field.make(id) for field in self._fields])
+        states = [field.make(id) for field in self._fields]
+        group = Group(id, states, [state.add for state in states])
         self._groups[identity_key(id)] = group
         return group
 
@@ -68,7 +84,11 @@ class Folder:
             yield [group.id, *(state.partial() for state in group.states)]
 
     def merge(self, partials: Iterable[list[Value]]) -> None:
-        """Add the groups of another node."""
+        """Add the groups of another node.
+
+        Raises:
+            InvalidQuery: the groups hold too much.
+        """
         for id, *states in partials:
             group = self._groups.get(identity_key(id)) or self._new_group(id)
             for state, partial in zip(group.states, states, strict=True):
@@ -95,17 +115,18 @@ class GroupStage:
 
     def folder(self, context: Context) -> Folder:
         """Return an empty set of groups."""
-        return Folder(self.fields, self.pointer, context)
+        return Folder(self.fields, self.pointer, context, self.id)
 
     def run(self, documents: Iterable[Document | None], context: Context) -> Items:
-        folder, id_of = self.folder(context), evaluator(self.id, context)
-        add = folder.add
+        folder, run_id = self.folder(context), self.id.run
+        add, frame = folder.add, folder.frame
         for document in documents:
             if document is None:
                 yield None
                 continue
-            id = id_of(document)
-            add(None if id is MISSING else id, document)
+            frame[0] = document
+            id = run_id(frame)
+            add(None if id is MISSING else id)
         if self.by_count:
             yield from sorted(folder.results(), key=lambda group: -group["count"])
         else:
@@ -158,13 +179,14 @@ class Bucket:
     pointer: str
 
     def run(self, documents: Iterable[Document | None], context: Context) -> Items:
-        folder, value_of = Folder(self.fields, self.pointer, context), evaluator(self.value, context)
-        bucket_of = self._finder()
+        folder, bucket_of = Folder(self.fields, self.pointer, context, self.value), self._finder()
+        frame = folder.frame
         for document in documents:
             if document is None:
                 yield None
-            else:
-                folder.add(bucket_of(value_of(document)), document)
+                continue
+            frame[0] = document
+            folder.add(bucket_of(self.value.run(frame)))
         yield from sorted(folder.results(), key=lambda bucket: order_key(bucket["_id"]))
 
     def _finder(self) -> Callable[[Value], Value]:

@@ -11,7 +11,7 @@ import orjson
 from raftdoc.limits import PIPELINE_BYTES_MAX, PIPELINE_DEPTH_MAX
 from raftdoc.query.context import Context
 from raftdoc.query.expression import Expression, compile_in, new_scope
-from raftdoc.query.expressions.scope import Value, fault
+from raftdoc.query.expressions.scope import Frame, Value, fault
 
 Document: TypeAlias = dict[str, Any]
 Items: TypeAlias = Iterator[Document | None]
@@ -116,9 +116,17 @@ class Meter:
             )
 
 
+def frame_of(context: Context, *expressions: Expression) -> Frame:
+    """Return a frame in which these expressions can be evaluated, one after the other: set its slot 0 before."""
+    return [None, context, *max((expression.slots for expression in expressions), key=len, default=[])]
+
+
 def evaluator(expression: Expression, context: Context) -> Callable[[Document], Value]:
-    """Return a function of a document; each call has its own frame."""
-    run, slots = expression.run, expression.slots
-    if slots:
-        return lambda document: run([document, context, *slots])
-    return lambda document: run([document, context])
+    """Return a function of a document. It has one frame: what it is evaluated in must not call it again."""
+    run, frame = expression.run, frame_of(context, expression)
+
+    def evaluate(document: Document) -> Value:
+        frame[0] = document
+        return run(frame)
+
+    return evaluate
