@@ -54,8 +54,6 @@ ALIVE_GRACE_NS: Final = 3 * NS_PER_S
 """A node counts as alive for so long after its link broke."""
 RETRY_AFTER_NS: Final = 30 * NS_PER_S
 """A move that was given up is not begun again for so long."""
-FAREWELL_NS: Final = 5 * NS_PER_S
-"""A removed node that lives gets the catalog's log for so long at most, so that it learns of its removal."""
 
 
 class Conductor:
@@ -75,7 +73,6 @@ class Conductor:
         self._calls = calls
         self._is_connected = is_connected
         self._seen_ns: dict[NodeId, int] = {}
-        self._farewell_ns: dict[NodeId, int] = {}
         self._given_up_ns: dict[GroupId, int] = {}
         self._is_busy = False
 
@@ -110,11 +107,9 @@ class Conductor:
 
     async def _conduct_catalog(self, view: View) -> None:
         """Take the next step of the catalog's own group, and of the nodes that join or leave."""
-        answer = await self._calls.look(CATALOG_GROUP, ())
-        state = _state(answer)
+        state = _state(await self._calls.look(CATALOG_GROUP, ()))
         voters = catalog_voters(view, state.voters)
-        followers = [*view.nodes, *self._taking_leave(answer)]
-        step = next_step(state, voters, followers, living=self._living(view))
+        step = next_step(state, voters, list(view.nodes), living=self._living(view))
         if isinstance(step, Change | HandOver):
             await self._carry_out(CATALOG_GROUP, step)
         for node in view.nodes.values():
@@ -126,20 +121,6 @@ class Conductor:
                 self._is_busy = True
                 if node.id not in state.voters and not self._has_replicas(node.id):
                     await self._set_state(node.id, "removed")
-
-    def _taking_leave(self, answer: GroupAnswer) -> list[NodeId]:
-        """Return the removed nodes that are still to be told: living learners that do not have all of the log."""
-        now_ns = self._node.clock.now_ns()
-        matches = {node: match_index for node, match_index, _ in answer.progress}
-        staying = []
-        for node in answer.learners:
-            if self._directory.is_removed(node):
-                self._is_busy = True
-                until_ns = self._farewell_ns.setdefault(node, now_ns + FAREWELL_NS)
-                knows_all = matches.get(node, 0) >= answer.commit_index
-                if self._is_connected(node) and not knows_all and now_ns < until_ns:
-                    staying.append(node)
-        return staying
 
     def _has_replicas(self, node: NodeId) -> bool:
         return any(node in record.replicas for record in self._directory.catalog.databases.values())

@@ -104,6 +104,13 @@ class Listener:
             if link is not None and link.peer.boot_id != peer.boot_id:
                 link.abort("the peer has started again")
 
+    def drop(self, node: NodeId) -> None:
+        """End the links of a node that is no peer any more. Where it dials again, it is asked who it is."""
+        for lane in Lane:
+            link = self._admitted.get((node, lane))
+            if link is not None:
+                link.abort("it is no peer any more")
+
     # What links ask and tell ------------------------------------------------------------------------
 
     def accepted(self, link: InboundLink) -> None:

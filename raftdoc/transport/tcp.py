@@ -84,6 +84,10 @@ class TcpTransport:
         if self._is_closed:
             return
         wanted = {node: address for node, address in peers.items() if node != self._local.node}
+        gone = {node for node, _ in self._senders} - wanted.keys()
+        if self._listener is not None:
+            for node in sorted(gone):
+                self._listener.drop(node)
         for key, sender in list(self._senders.items()):
             if wanted.get(sender.peer) != sender.address:
                 del self._senders[key]

@@ -61,7 +61,8 @@ class Transport(Protocol):
         """
 
     def set_peers(self, peers: Mapping[NodeId, str]) -> None:
-        """Say whom to dial, and where: `host:port`. Links to peers that are gone or have moved are dropped.
+        """Say whom to dial, and where: `host:port`. Links to peers that are gone or have moved are dropped, and links
+        from those that are gone.
 
         Raises:
             InvalidSettings: an address is not `host:port`; nothing is changed.

@@ -144,6 +144,17 @@ class Cluster:
                 node.signal(signal.SIGCONT)
                 node.kill()
 
+    def newcomer(
+        self, via: NodeProcess, *, extra: list[str] | None = None, id: str = "", data: Path | None = None
+    ) -> NodeProcess:
+        """Lay out one more node, which will ask another one to join; nothing is started."""
+        id = id or f"n{1 + max(int(node.id[1:]) for node in self.nodes)}"
+        http_port, peer_port = free_port(), free_port()
+        data = data or via.data.parent / id
+        arguments = ["--node", id, "--cluster-id", "test", "--secret", "of the tests", "--data", str(data)]
+        arguments += ["--http", f"127.0.0.1:{http_port}", "--peer", f"127.0.0.1:{peer_port}", "--join", via.url]
+        return NodeProcess(id, http_port, peer_port, data, [*arguments, *(extra or [])])
+
     def node(self, id: str) -> NodeProcess:
         return next(node for node in self.nodes if node.id == id)
 
