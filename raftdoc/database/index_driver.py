@@ -19,6 +19,7 @@ from raftdoc.limits import (
     INDEX_STEP_BYTES_MAX,
     INDEX_STEP_DOCUMENTS_MAX,
     INDEX_STEPS_IN_FLIGHT_MAX,
+    INDEX_STEPS_IN_FLIGHT_MAX_BUSY,
     NS_PER_MS,
 )
 from raftdoc.node.node import Node
@@ -75,7 +76,7 @@ class IndexDriver:
         steps: deque[asyncio.Future[Outcome]] = deque()
         try:
             while steps or start is not None:
-                if start is not None and len(steps) < INDEX_STEPS_IN_FLIGHT_MAX:
+                if start is not None and len(steps) < _room(replica, len(steps)):
                     stop = machine.next_stop(
                         Build(build.ref, start),
                         documents_max=INDEX_STEP_DOCUMENTS_MAX,
@@ -83,6 +84,8 @@ class IndexDriver:
                     )
                     steps.append(self._start(replica, commands.build_index(*build.ref, start, stop)))
                     start = stop
+                    # An entry is applied in one go: let the turn take each step into its own.
+                    await asyncio.sleep(0)
                     continue
                 outcome = await steps.popleft()
                 if outcome.data != "building" or not replica.is_leader:
@@ -100,6 +103,12 @@ class IndexDriver:
         # A step may be done twice: a build's begins where the build stands or does nothing, and what expired is gone.
         deadline_ns = self._node.clock.now_ns() + STEP_TIMEOUT_MS * NS_PER_MS
         return self._router.start(replica.group, command, deadline_ns, has_key=True, accept=_as_it_is)
+
+
+def _room(replica: Replica, step_count: int) -> int:
+    """Return how many steps may be in flight."""
+    has_other_writers = replica.proposals.waiting_count > step_count
+    return INDEX_STEPS_IN_FLIGHT_MAX_BUSY if has_other_writers else INDEX_STEPS_IN_FLIGHT_MAX
 
 
 def _as_it_is(outcome: Outcome) -> Outcome:

@@ -25,7 +25,7 @@ from raftdoc.statemachine.database_slice import (
 )
 from raftdoc.statemachine.digest import index_digest_name, machine_digest
 from raftdoc.statemachine.dispatch import apply_commands, holds_commands
-from raftdoc.statemachine.index_reads import Build, IndexRef, IndexView, builds, expired, next_stop
+from raftdoc.statemachine.index_reads import Build, IndexRef, IndexView, builds, expired, fewer_documents, next_stop
 from raftdoc.statemachine.index_records import IndexInfo
 from raftdoc.statemachine.outcome import CollectionInfo, Outcome, RequestRecord, StoredDocument
 from raftdoc.statemachine.reader import DatabaseReader
@@ -236,8 +236,12 @@ class DatabaseMachine:
         return builds(self._driven_collections()) if self._driven else []
 
     def next_stop(self, build: Build, *, documents_max: int, bytes_max: int) -> bytes | None:
-        """Return where the step of a build that begins at its watermark ends; None: at the end of the collection."""
+        """Return where the step of a build that begins at `built_to` ends; None: at the end of the collection.
+
+        Documents that make several entries each, by what the build has seen so far, count so often.
+        """
         prefix = self._keys.document_prefix(build.ref.collection_id)
+        documents_max = fewer_documents(self._collections.get(build.ref.collection), build.ref, documents_max)
         return next_stop(self._engine, prefix, build.built_to, documents_max, bytes_max)
 
     def expired(self, time_ms: int) -> list[IndexRef]:

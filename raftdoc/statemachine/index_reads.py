@@ -111,6 +111,14 @@ def builds(collections: Iterable[Collection]) -> list[Build]:
     ]
 
 
+def fewer_documents(collection: Collection | None, ref: IndexRef, documents_max: int) -> int:
+    """Return how many documents make about documents_max entries in an index that is being built, at least one."""
+    for index in collection.indexes if collection is not None and collection.id == ref.collection_id else ():
+        if index.definition.id == ref.index_id and index.entry_count > index.documents_done > 0:
+            return max(1, documents_max * index.documents_done // index.entry_count)
+    return documents_max
+
+
 def next_stop(engine: Engine, prefix: bytes, start: bytes, documents_max: int, bytes_max: int) -> bytes | None:
     """Return the id key before which the next step of a build ends; None: there are no more documents than that."""
     byte_count = 0

@@ -117,6 +117,17 @@ def test_step_that_does_not_begin_where_the_build_stands_does_nothing() -> None:
     assert is_sound(runner)
 
 
+def test_step_has_fewer_documents_where_they_make_many_entries() -> None:
+    runner = Runner()
+    runner.run(*(put(f"d{number}", {"a": list(range(10))}) for number in range(10)))
+    runner.run(index({"a": 1}))
+    build(runner, 2)
+    (found,) = runner.machine.index_builds()
+    assert runner.machine.next_stop(found, documents_max=30, bytes_max=1 << 20) == id_key("d5")
+    assert runner.machine.next_stop(found, documents_max=5, bytes_max=1 << 20) == id_key("d3")
+    assert runner.machine.next_stop(found, documents_max=300, bytes_max=1) == id_key("d3")
+
+
 def test_writes_during_a_build_are_in_the_index_in_the_end() -> None:
     runner = Runner()
     runner.run(*(put(f"d{number}", {"a": number}) for number in range(6)))
