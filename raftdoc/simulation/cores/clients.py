@@ -24,7 +24,6 @@ from raftdoc.simulation.history import Event, RaftPosition, Recorder
 from raftdoc.statemachine import commands
 from raftdoc.statemachine.outcome import Idempotency, Outcome
 
-ATTEMPTS_MAX: Final = 8
 LONG_MS: Final = 3_600_000
 LONG_COUNT: Final = 1_000_000
 """Of idempotency records: none is forgotten for its age or their number in a run."""
@@ -143,7 +142,7 @@ class Client:
         self._invoked = invoked
         self._command = command
         self._may_have_happened = False
-        self._attempts_left = ATTEMPTS_MAX
+        self._attempts_left = self._plan.attempts_max
         self._try()
 
     def _try(self) -> None:

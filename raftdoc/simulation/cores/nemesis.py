@@ -8,6 +8,7 @@ from collections.abc import Callable
 from random import Random
 from typing import TYPE_CHECKING, Final
 
+from raftdoc.ids import NodeId
 from raftdoc.raft import CatchUp, MembershipChange, Rejection, Role
 from raftdoc.simulation.cores.host import Host
 from raftdoc.simulation.cores.plan import MS
@@ -71,16 +72,26 @@ class Nemesis:
         self._world.network.isolate(host.node, self._world.hosts)
 
     def _partition(self, host: Host, random: Random) -> None:
+        self._split({node for node in self._world.hosts if random.random() < 0.5})
+
+    def _minority(self, host: Host, random: Random) -> None:
+        """Figure 3.7: leave a leader with one peer; then put it together with the next leader, without the peer."""
+        others = [one for one in self._world.hosts.values() if one is not host]
+        if others:
+            self._split({host.node, random.choice(others).node})
+            wait_ns = int(self._world.plan.election_timeout_ns * (1 + 2 * random.random()))
+            self._world.schedule(wait_ns, self._minority_again, host, random)
+
+    def _minority_again(self, host: Host, random: Random) -> None:
+        leaders = [one for one in self._world.hosts.values() if one.is_leader and one is not host]
+        if leaders and not self._world.is_calm:
+            self._split({host.node, random.choice(leaders).node})
+
+    def _split(self, side: set[NodeId]) -> None:
+        """Cut the nodes of a side off from all others, and nobody else."""
         nodes = list(self._world.hosts)
-        side = [random.random() < 0.5 for _ in nodes]
-        world = self._world
-        world.network.mend()
-        world.network.cut(
-            (one, other)
-            for one, one_side in zip(nodes, side, strict=True)
-            for other, other_side in zip(nodes, side, strict=True)
-            if one_side != other_side
-        )
+        self._world.network.mend()
+        self._world.network.cut((one, other) for one in nodes for other in nodes if (one in side) != (other in side))
 
     def _one_way(self, host: Host, random: Random) -> None:
         peer = random.choice(list(self._world.hosts))

@@ -17,6 +17,7 @@ FAULTS: Final = (
     "isolate_leader",
     "bounce_others",
     "partition",
+    "minority",
     "one_way",
     "crash",
     "crash_on_write",
@@ -44,6 +45,7 @@ FAULTS: Final = (
 )
 LEASE_FAULTS: Final = ("isolate_leader", "bounce_others", "one_way", "transfer_and_cut", "jump_clock", "freeze_clock")
 READ_FAULTS: Final = ("isolate_leader", "partition", "one_way", "slow_apply", "transfer", "crash", "pause")
+MINORITY_FAULTS: Final = ("isolate_leader", "minority", "crash", "crash_on_write", "crash_twice", "old_messages")
 MEMBERSHIP_FAULTS: Final = (
     "change",
     "change_twice",
@@ -96,7 +98,9 @@ class Plan:
     key_count: int = 4
     think_ns: int = 20 * MS
     timeout_ns: int = 300 * MS
-    """Of one attempt; a client makes several with the same idempotency key."""
+    """Of one attempt."""
+    attempts_max: int = 8
+    """With one idempotency key."""
     read_share: float = 0.5
     levels: tuple[str, ...] = LEVELS
     retention_ms: int = 3_600_000
@@ -116,8 +120,10 @@ def draw(random: Random) -> Plan:
         return _draw_for_leases(random)
     if chance < 0.4:
         return _draw_for_reads(random)
-    if chance < 0.6:
+    if chance < 0.55:
         return _draw_for_membership(random)
+    if chance < 0.65:
+        return _draw_for_minorities(random)
     return _draw_for_all(random)
 
 
@@ -186,6 +192,25 @@ def _draw_for_membership(random: Random) -> Plan:
     )
 
 
+def _draw_for_minorities(random: Random) -> Plan:
+    """Return a plan in which what a minority holds is replaced here and wins there."""
+    choice = random.choice
+    return Plan(
+        voter_count=5,
+        delay_ns=choice((1, 4)) * MS,
+        persist_ns=choice((1, 5)) * MS,
+        append_bytes_max=choice((1, 64 * KIB)),
+        client_count=choice((4, 8)),
+        think_ns=choice((5, 20)) * MS,
+        timeout_ns=choice((800, 2000)) * MS,
+        attempts_max=choice((1, 8)),
+        read_share=0.2,
+        fault_interval_ns=choice((400, 800, 1200)) * MS,
+        faults=("minority", *(fault for fault in MINORITY_FAULTS if random.random() < 0.5)),
+        duration_ns=5_000 * MS,
+    )
+
+
 def _draw_for_all(random: Random) -> Plan:
     choice = random.choice
     return Plan(
@@ -212,6 +237,7 @@ def _draw_for_all(random: Random) -> Plan:
         key_count=choice((1, 3, 8)),
         think_ns=choice((5, 20, 60)) * MS,
         timeout_ns=choice((100, 300, 800)) * MS,
+        attempts_max=choice((1, 8)),
         read_share=choice((0.2, 0.5)),
         levels=tuple(level for level in LEVELS if random.random() < 0.6) or LEVELS,
         retention_ms=choice((200, 2_000, 3_600_000)),
