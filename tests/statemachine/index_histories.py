@@ -7,13 +7,14 @@ from typing import Any, NamedTuple
 import orjson
 from hypothesis import strategies as st
 
-from raftdoc.document import with_id
+from raftdoc.document import id_key, with_id
 from raftdoc.errors import NotFound
 from raftdoc.query.index_definition import parse_index_definition
 from raftdoc.raft.messages import Entry
-from raftdoc.statemachine import commands
+from raftdoc.statemachine import commands, update_steps
 from raftdoc.statemachine.collection import load_collections
 from raftdoc.statemachine.database_machine import DatabaseMachine
+from raftdoc.statemachine.update_steps import ChangeKind, Mode
 from raftdoc.storage.engine import Changes
 from raftdoc.storage.keyspace import prefix_stop
 from raftdoc.storage.memory import MemoryEngine
@@ -41,6 +42,9 @@ OPTIONS: list[dict[str, Any]] = [
     {"partial": {"b": {"$gte": 2}}},
     {"unique": True, "partial": {"b": {"$exists": True}}},
 ]
+
+
+UNSET = update_steps.change(ChangeKind.UPDATE, {"$unset": {"a": True}})
 
 
 def date(ms: int) -> dict[str, Any]:
@@ -78,7 +82,7 @@ steps = st.builds(
     Step,
     st.sampled_from(
         ["put"] * 6
-        + ["many", "atomic", "delete", "delete", "index", "index", "build", "build", "build"]
+        + ["many", "modify", "modify", "atomic", "delete", "delete", "index", "index", "build", "build", "build"]
         + ["unindex", "expire", "drop", "sweep"]
     ),
     st.lists(items, min_size=1, max_size=4),
@@ -103,6 +107,8 @@ def encode(step: Step, machine: DatabaseMachine) -> list[bytes]:
             return [commands.create_many("c", documents, atomic=step.kind == "atomic")]
         case "delete":
             return [commands.delete("c", id_) for id_, _ in documents]
+        case "modify":
+            return [_modify(step)]
         case "index":
             return [commands.create_index("c", parse_index_definition(step.specification))]
         case "unindex":
@@ -115,6 +121,17 @@ def encode(step: Step, machine: DatabaseMachine) -> list[bytes]:
             return _build(step, machine)
         case _:
             return _expire(step, machine)
+
+
+def _modify(step: Step) -> bytes:
+    """Return an update of several documents, each for itself or all or none; it makes those that are not there."""
+    changes = [update_steps.change(ChangeKind.UPDATE, {"$set": value}) if value else UNSET for _, value in step.items]
+    updates = [
+        update_steps.update(id_key(id_), change=position, base=body(id_, {}))
+        for position, (id_, _) in enumerate(step.items)
+    ]
+    mode = [Mode.ATOMIC, Mode.ORDERED, Mode.UNORDERED][step.number - 1]
+    return commands.write_many("c", updates, changes, mode=mode)
 
 
 def _build(step: Step, machine: DatabaseMachine) -> list[bytes]:
