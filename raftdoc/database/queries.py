@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Final, TypeVar
 
 from raftdoc.cluster.directory import database_machine
@@ -54,7 +55,8 @@ class Queries:
             now: JsonValue = {"$date": {"$numberLong": str(self._wall_ms())}}
             # The moment is as good a seed as any: what is drawn has to be even, not secret.
             context = Context(now=now, seed=started_ns, reader=reader)
-            return await self._finish(work(reader.collection(collection), context), deadline_ns)
+            with closing(work(reader.collection(collection), context)) as steps:
+                return await self._finish(steps, deadline_ns)
         finally:
             reader.close()
 

@@ -5,7 +5,7 @@ The costs of an answer are in its Stats; the time is added by who ran the steps,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 
 import orjson
@@ -22,7 +22,9 @@ from raftdoc.query.reader import DocumentReader
 from raftdoc.query.requests import AggregateQuery, DistinctQuery, GetManyQuery
 
 Answer = TypeVar("Answer")
-Work: TypeAlias = Callable[[DocumentReader, Context], Iterator[Answer | None]]
+Steps: TypeAlias = Generator[Answer | None, None, None]
+Work: TypeAlias = Callable[[DocumentReader, Context], Steps[Answer]]
+"""Who gives up before the answer closes the steps."""
 
 EXCEEDED_MEMORY: Final = 292
 
@@ -56,7 +58,7 @@ class ValuesAnswer(NamedTuple):
 def find_work(query: FindQuery) -> Work[FindAnswer]:
     """Return the work of one page."""
 
-    def work(reader: DocumentReader, context: Context) -> Iterator[FindAnswer | None]:
+    def work(reader: DocumentReader, context: Context) -> Steps[FindAnswer]:
         for page in find(query, reader, context):
             if page is None:
                 yield None
@@ -69,7 +71,7 @@ def find_work(query: FindQuery) -> Work[FindAnswer]:
 def count_work(query: Selection) -> Work[ValuesAnswer]:
     """Return the work of a count."""
 
-    def work(reader: DocumentReader, context: Context) -> Iterator[ValuesAnswer | None]:
+    def work(reader: DocumentReader, context: Context) -> Steps[ValuesAnswer]:
         for step in count(query, reader, context):
             yield None if step is None else ValuesAnswer({"count": step[0]}, Stats.of(step[1], step[2]))
 
@@ -79,7 +81,7 @@ def count_work(query: Selection) -> Work[ValuesAnswer]:
 def distinct_work(query: DistinctQuery) -> Work[ValuesAnswer]:
     """Return the work of the different values at a path."""
 
-    def work(reader: DocumentReader, context: Context) -> Iterator[ValuesAnswer | None]:
+    def work(reader: DocumentReader, context: Context) -> Steps[ValuesAnswer]:
         for step in distinct(query.selection, query.path, reader, context):
             yield None if step is None else ValuesAnswer({"values": step[0]}, Stats.of(step[1], step[2]))
 
@@ -89,7 +91,7 @@ def distinct_work(query: DistinctQuery) -> Work[ValuesAnswer]:
 def get_many_work(query: GetManyQuery) -> Work[FindAnswer]:
     """Return the work of reading documents by their ids, in that order; those that are not there are left out."""
 
-    def work(reader: DocumentReader, context: Context) -> Iterator[FindAnswer | None]:
+    def work(reader: DocumentReader, context: Context) -> Steps[FindAnswer]:
         everything = parse_filter({})
         documents: list[bytes] = []
         examined = byte_count = 0
@@ -113,7 +115,7 @@ def get_many_work(query: GetManyQuery) -> Work[FindAnswer]:
 def aggregate_work(query: AggregateQuery) -> Work[FindAnswer]:
     """Return the work of a pipeline, whose whole result is the answer."""
 
-    def work(reader: DocumentReader, context: Context) -> Iterator[FindAnswer | None]:
+    def work(reader: DocumentReader, context: Context) -> Steps[FindAnswer]:
         counters = Counters(documents_max=query.selection.documents_max)
         documents: list[bytes] = []
         byte_count = 0
@@ -157,7 +159,7 @@ def explain_work(query: FindQuery | AggregateQuery) -> Work[ValuesAnswer]:
     run = find_work(query) if isinstance(query, FindQuery) else aggregate_work(query)
     selection = query if isinstance(query, FindQuery) else query.selection
 
-    def work(reader: DocumentReader, context: Context) -> Iterator[ValuesAnswer | None]:
+    def work(reader: DocumentReader, context: Context) -> Steps[ValuesAnswer]:
         plans = choose(selection, reader)
         for step in run(reader, context):
             if step is None:
