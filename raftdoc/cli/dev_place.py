@@ -64,6 +64,21 @@ class Place(NamedTuple):
     def shell_command(self, node: NodePlace) -> str:
         return shlex.join(self.command(node))
 
+    def join_command(self) -> str:
+        """Return what a person types to have one more node join."""
+        last = self.nodes[-1]
+        name = f"n{len(self.nodes) + 1}"
+        options = {
+            "--node": name,
+            "--cluster-id": self.cluster_id,
+            "--data": str(self.data / name),
+            "--http": f"{LOOPBACK}:{last.http_port + 1}",
+            "--peer": f"{LOOPBACK}:{last.peer_port + 1}",
+            "--secret-file": str(self.data / SECRET),
+            "--join": self.nodes[0].url,
+        }
+        return shlex.join(["raftdoc", "serve", *(part for option in options.items() for part in option)])
+
 
 def open_place(data: Path, *, node_count: int, http_port: int, peer_offset: int) -> Place:
     """Return the place of the cluster in this directory, which is made, with a new identity, when missing.

@@ -32,5 +32,6 @@ class Admission:
             return None
         return (
             f"node {node} is known with another data directory (store {known}, this one is {store_id}); a node that "
-            f"lost its data must not vote again under its old id: use `raftdoc cluster replace {node}`"
+            f"lost its data must not vote again under its old id: start it under a new one with --join, then use "
+            f"`raftdoc cluster replace {node} NEW`"
         )
