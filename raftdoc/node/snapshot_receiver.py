@@ -64,6 +64,7 @@ class Incoming:
         "digest",
         "end",
         "flushing",
+        "gap_at",
         "heard_ns",
         "id",
         "is_held_up",
@@ -97,6 +98,8 @@ class Incoming:
         self.raw_bytes = 0
         self.end: SnapshotEnd | None = None
         self.damage_count = 0
+        self.gap_at = -1
+        """The chunk that was last found to be missing."""
         self.is_held_up = False
         """The engine refused; again at the next tick."""
         self.flushing: asyncio.Future[None] | None = None
@@ -169,12 +172,16 @@ class SnapshotReceiver:
             return
         stream.heard_ns = now_ns
         expected = stream.chunk_count + len(stream.queue)
-        if chunk.sequence != expected:
-            state = StreamState.GAP if chunk.sequence > expected and not stream.queue else StreamState.GOING
-            self._answer_from(stream, state)
-        elif len(stream.queue) < 2 * SNAPSHOT_WINDOW_CHUNKS:
-            stream.queue.append(chunk)
-            self._node.wake()
+        if chunk.sequence < expected:
+            self._answer_from(stream, StreamState.GOING)
+        elif chunk.sequence == expected:
+            if len(stream.queue) < 2 * SNAPSHOT_WINDOW_CHUNKS:
+                stream.queue.append(chunk)
+                self._node.wake()
+        elif stream.gap_at != expected:
+            # Said once: what else of the window is behind the gap would ask for the same again.
+            stream.gap_at = expected
+            self._answer_from(stream, StreamState.GAP)
 
     def on_end(self, peer: NodeId, group: GroupId, end: SnapshotEnd, now_ns: int) -> None:
         stream = self._find(peer, group, end.stream)
