@@ -228,7 +228,7 @@ SCHEMAS: Final[dict[str, Schema]] = {
     "Operation": _object(
         {
             "id": TEXT,
-            "kind": {"enum": ["join", "drain", "remove", "build_index"]},
+            "kind": {"enum": ["join", "drain", "remove", "build_index", "update"]},
             "state": {"enum": ["running", "done", "failed"]},
             "detail": TEXT,
             "done": COUNT,

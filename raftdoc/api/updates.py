@@ -108,10 +108,11 @@ class Updates:
         if changed.refused:
             body["refused"] = changed.refused
             body["errors"] = [{"_id": id_, "error": describe(error)} for id_, error in changed.errors]
+        body |= _operation(changed)
         return json_response(body, 207 if changed.refused else 200, self._fields(call, changed))
 
     def _deleted(self, call: Call, changed: Changed) -> Response:
-        return json_response({"deleted": changed.modified}, 200, self._fields(call, changed))
+        return json_response({"deleted": changed.modified} | _operation(changed), 200, self._fields(call, changed))
 
     def _found(self, call: Call, changed: Changed) -> Response:
         tag = orjson.dumps(tag_of(changed.revision).decode() if changed.revision else None)
@@ -122,6 +123,10 @@ class Updates:
             tag,
         )
         return Response(200, JSON + self._fields(call, changed), head + (changed.document or b"null") + b"}")
+
+
+def _operation(changed: Changed) -> dict[str, Any]:
+    return {} if changed.operation is None else {"operation": changed.operation}
 
 
 class Members:

@@ -28,6 +28,12 @@ _UPSERT: Final[Schema] = _FLAG | {"description": "Make a document where the filt
 _MULTI: Final[Schema] = _FLAG | {"description": "All that the filter means, not the first alone."}
 
 
+_OPERATION: Final[Schema] = {
+    "type": "string",
+    "description": "With `multi` under a key: of /v1/operations/{operation}, which tells how far it is.",
+}
+
+
 def _object(properties: Schema, *, required: tuple[str, ...], description: str = "") -> Schema:
     schema: Schema = {
         "type": "object",
@@ -95,10 +101,11 @@ WRITE_SCHEMAS: Final[dict[str, Schema]] = {
                 "items": _object({"_id": _ID, "error": _PROBLEM}, required=("_id", "error")),
                 "description": "The first of those.",
             },
+            "operation": _OPERATION,
         },
         required=("matched", "modified", "upserted_id"),
     ),
-    "Deleted": _object({"deleted": _COUNT}, required=("deleted",)),
+    "Deleted": _object({"deleted": _COUNT, "operation": _OPERATION}, required=("deleted",)),
     "FoundAndModified": _object(
         {
             "matched": _COUNT,

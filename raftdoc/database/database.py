@@ -36,6 +36,7 @@ from raftdoc.database.router import Router
 from raftdoc.database.status import Status
 from raftdoc.database.steward import Steward
 from raftdoc.database.surroundings import Surroundings
+from raftdoc.database.update_progress import UpdateProgress
 from raftdoc.database.updates import Updates
 from raftdoc.database.writes import Writes
 from raftdoc.document import DocumentId
@@ -66,7 +67,9 @@ class Database:
         self._reads = Reads(node, directory, router)
         self._writes = Writes(directory, router, self._reads)
         self._indexes = Indexes(directory, self._reads, self._writes)
-        finders = dict.fromkeys(KINDS, membership.operation) | {"index": self._indexes.operation}
+        progress = UpdateProgress(directory, self._reads)
+        finders = dict.fromkeys(KINDS, membership.operation)
+        finders |= {"index": self._indexes.operation, "update": progress.operation}
         self._operations = Operations(finders)
         self._bulk = Bulk(router, self._reads)
         self._queries = Queries(node, self._reads)

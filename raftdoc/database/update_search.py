@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from typing import Final, NamedTuple
 
 import orjson
@@ -45,6 +45,7 @@ class Bounds(NamedTuple):
 class _Ids(NamedTuple):
     keys: list[bytes] | None
     """In their order; None: all documents have to be looked at."""
+    total: int
 
 
 class Search:
@@ -60,6 +61,8 @@ class Search:
         self._collection = collection
         self._plan = plan
         self._ids: _Ids | None = None
+        self.total = 0
+        """How many documents are gone through, about; known after the first batch."""
 
     async def first(self) -> Found | None:
         """Return the one that is meant: the first by the plan's sort, or any; None: there is none.
@@ -70,8 +73,8 @@ class Search:
         """
         query = FindQuery(filter=self._plan.filter, sort=self._plan.sort, limit=1)
 
-        def work(reader: DocumentReader, context: Context) -> Iterator[FoundPage | None]:
-            return find(query, reader, context)
+        def work(reader: DocumentReader, context: Context) -> Generator[FoundPage | None, None, None]:
+            yield from find(query, reader, context)
 
         while True:
             page = await self._queries.run(self._request, self._database, self._collection, work, max_time_ms=None)
@@ -110,27 +113,29 @@ class Search:
         return list(self._matching(await self._barrier(), keys))
 
     async def _find_ids(self) -> list[bytes] | None:
-        if self._ids is None:
-            self._ids = await self._queries.run(
+        ids = self._ids
+        if ids is None:
+            ids = self._ids = await self._queries.run(
                 self._request, self._database, self._collection, self._id_work, max_time_ms=None
             )
-        return self._ids.keys
+            self.total = ids.total
+        return ids.keys
 
-    def _id_work(self, reader: DocumentReader, context: Context) -> Iterator[_Ids | None]:
+    def _id_work(self, reader: DocumentReader, context: Context) -> Generator[_Ids | None, None, None]:
         plan, rows = rows_of(Selection(filter=self._plan.filter), reader, context, Counters())
         if plan.is_full_scan:
-            yield _Ids(None)
+            yield _Ids(None, reader.document_count)
             return
         keys: list[bytes] = []
         for row in rows:
             if row is None:
                 yield None
             elif len(keys) == IDS_MAX:
-                yield _Ids(None)
+                yield _Ids(None, reader.document_count)
                 return
             else:
                 keys.append(row.position.id_key)
-        yield _Ids(sorted(keys))
+        yield _Ids(sorted(keys), len(keys))
 
     async def _barrier(self) -> Replica:
         replica = await self._reads.barrier(self._request, self._database)

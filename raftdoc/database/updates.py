@@ -14,7 +14,6 @@ from collections.abc import Awaitable
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
-import msgpack
 import orjson
 
 from raftdoc.database.bulk import chunk_key
@@ -23,6 +22,7 @@ from raftdoc.database.queries import Queries
 from raftdoc.database.reads import Reads
 from raftdoc.database.requests import Request
 from raftdoc.database.update_plan import Found, Plan, Wanted
+from raftdoc.database.update_progress import MISSED, Resume, missed, operation_id, resume_of
 from raftdoc.database.update_search import Bounds, Search
 from raftdoc.database.writes import Writes
 from raftdoc.document import DocumentId, JsonValue, decode_key, id_key
@@ -47,7 +47,6 @@ CHUNK: Final = Bounds(STEPS_MAX, CHUNK_BYTES, CHUNK_KEY_BYTES)
 """An entry that holds one is applied in one go, and its answer names the keys."""
 ATOMIC: Final = Bounds(ATOMIC_STEPS_MAX, ATOMIC_BATCH_BYTES_MAX, ATOMIC_BATCH_BYTES_MAX)
 ERRORS_SHOWN_MAX: Final = 16
-MISSED: Final = frozenset({"precondition_failed", "document_not_found"})
 
 
 class RefusedUpdate(NamedTuple):
@@ -73,29 +72,14 @@ class Changed:
     """The first of them."""
     replayed: bool = True
     time_ms: int = 0
+    operation: str | None = None
+    """Of an update in chunks under a key: what tells how far it is."""
 
     def note(self, outcome: Outcome) -> None:
         """Take in what is the same for all of one outcome: one that is no replay makes the whole none."""
         self.replayed = self.replayed and outcome.replayed
         self.time_ms = max(self.time_ms, outcome.time_ms)
         self.revision = max(self.revision, outcome.revision)
-
-
-class _Resume(NamedTuple):
-    """What a chunk has recorded for a retry."""
-
-    after: bytes | None
-    """The id key to go on behind."""
-    is_done: bool
-    """Nothing is left behind it."""
-    keys: list[bytes]
-    """Of the steps, in their order."""
-    upserted: bytes | None = None
-    """JSON of the id that the one step makes."""
-
-    def encode(self) -> bytes:
-        encoded: bytes = msgpack.packb(tuple(self))
-        return encoded
 
 
 class Updates:
@@ -248,11 +232,11 @@ class _Task:
 
     async def change_chunks(self) -> Changed:
         changed = self._changed
-        resume = _Resume(None, False, [])
-        missed: list[bytes] = []
+        resume = Resume()
+        left: list[bytes] = []
         try:
-            while missed or not resume.is_done:
-                resume, missed = await self._change_chunk(resume, missed)
+            while left or not resume.is_last:
+                resume, left = await self._change_chunk(resume, left)
             if self._plan.wanted.upsert and not changed.matched and not changed.upserted_id and not changed.refused:
                 await self._upsert()
         except RaftdocError as error:
@@ -262,18 +246,26 @@ class _Task:
             raise
         if changed.refused and not changed.modified:
             raise changed.errors[0].error
+        if self._request.idempotency is not None and self._request.group is not None:
+            changed.operation = operation_id(self._request.group, self._request.idempotency.key)
         return changed
 
-    async def _change_chunk(self, before: _Resume, missed: list[bytes]) -> tuple[_Resume, list[bytes]]:
+    async def _change_chunk(self, before: Resume, left: list[bytes]) -> tuple[Resume, list[bytes]]:
         """Do one chunk; return how far the whole is, and which documents have to be looked at again."""
-        if missed:
-            found, after, is_done = await self._search.again(missed), before.after, before.is_done
+        if left:
+            found, after, is_last = await self._search.again(left), before.after, before.is_last
         else:
             found, after = await self._batch(before.after)
-            is_done = after is None
+            is_last = after is None
         steps, kept = self._steps(found)
         key = self._next_key()
-        resume = _Resume(after, is_done, [each.key for each in kept])
+        resume = Resume(
+            after,
+            is_last,
+            tuple([each.key for each in kept]),
+            modified=self._changed.modified,
+            total=self._search.total,
+        )
         if not steps and key is None:
             return resume, []
         command = commands.write_many(
@@ -286,7 +278,7 @@ class _Task:
             idempotency=key,
         )
         outcome = await self._write(command)
-        resume = _Resume(*msgpack.unpackb(outcome.data["resume"]))
+        resume = resume_of(outcome)
         return resume, self._take_in(outcome, resume)
 
     async def _batch(self, after: bytes | None) -> tuple[list[Found], bytes | None]:
@@ -309,22 +301,22 @@ class _Task:
                 kept.append(each)
         return steps, kept
 
-    def _take_in(self, outcome: Outcome, resume: _Resume) -> list[bytes]:
+    def _take_in(self, outcome: Outcome, resume: Resume) -> list[bytes]:
         """Count the results of a chunk; return the keys of what was missed."""
         changed = self._changed
         changed.note(outcome)
-        missed = []
-        for key, result in zip(resume.keys, decode_results(outcome.data["results"]), strict=True):
+        results = decode_results(outcome.data["results"])
+        for key, result in zip(resume.keys, results, strict=True):
             if result.code in MISSED:
-                missed.append(key)
-            elif result.code != "ok":
+                continue
+            if result.code != "ok":
                 self._refuse(decode_key(key)[0], self._error_of(result))
             elif result.flags & Flag.CREATED:
                 changed.upserted_id = None if resume.upserted is None else orjson.loads(resume.upserted)
             else:
                 changed.matched += 1
                 changed.modified += bool(result.flags & Flag.MODIFIED)
-        return missed
+        return missed(resume, results)
 
     def _refuse(self, id: Any, error: RaftdocError) -> None:
         changed = self._changed
@@ -339,7 +331,7 @@ class _Task:
     async def _upsert(self) -> None:
         """Make the new document; where one of its id has come meanwhile, it is another's: nothing was matched."""
         step, id_ = self._plan.upsert_step()
-        resume = _Resume(None, True, [id_key(id_)], orjson.dumps(id_))
+        resume = Resume(None, True, (id_key(id_),), orjson.dumps(id_))
         command = commands.write_many(
             self._collection,
             [step],
@@ -350,7 +342,7 @@ class _Task:
             idempotency=self._next_key(),
         )
         outcome = await self._write(command)
-        resume = _Resume(*msgpack.unpackb(outcome.data["resume"]))
+        resume = resume_of(outcome)
         if self._take_in(outcome, resume):
             raise error_of("duplicate_key", {"collection": self._collection, "document": str(id_)})
 
@@ -370,7 +362,7 @@ class _Task:
                 steps,
                 self._plan.changes(),
                 mode=Mode.ATOMIC,
-                resume=_Resume(None, True, [], upserted).encode(),
+                resume=Resume(None, True, (), upserted).encode(),
                 bytes_max=self._plan.wanted.bytes_max,
                 idempotency=self._next_key(),
             )
@@ -391,7 +383,7 @@ class _Task:
     def _count(self, outcome: Outcome) -> Changed:
         changed = self._changed
         changed.note(outcome)
-        resume = _Resume(*msgpack.unpackb(outcome.data["resume"]))
+        resume = resume_of(outcome)
         for result in decode_results(outcome.data["results"]):
             if result.flags & Flag.CREATED:
                 assert resume.upserted is not None

@@ -95,6 +95,24 @@ async def test_retry_goes_on_where_the_first_attempt_stopped(world: World) -> No
     assert [document["n"] for document in (await documents(world)).values()] == list(range(1, MANY + 1))
 
 
+async def test_any_node_tells_how_far_an_update_is(world: World) -> None:
+    await fill(world, MANY)
+    changed = await change(world, key="k/1", filter={}, update={"$inc": {"n": 1}}, multi=True)
+    assert changed.operation is not None
+    told = await world.database("n2").operation(world.request(), changed.operation)
+    assert (told.kind, told.state, told.done, told.total) == ("update", "done", MANY, MANY)
+    with pytest.raises(NotFound):
+        await world.database("n2").operation(world.request(), changed.operation + "x")
+
+
+async def test_update_through_an_index_changes_what_it_finds(world: World) -> None:
+    await fill(world, MANY)
+    await world.database("n1").create_index(world.request(), "shop", "c", {"fields": {"n": -1}})
+    changed = await change(world, filter={"n": {"$lt": 150}}, update={"$inc": {"n": 1000}}, multi=True)
+    assert changed.modified == 150
+    assert sorted(document["n"] for document in (await documents(world)).values())[-1] == 1149
+
+
 async def test_documents_that_do_not_take_the_update_are_counted_and_named(world: World) -> None:
     await fill(world, 3)
     await change(world, filter={"_id": "0001"}, update={"$set": {"n": "text"}})
