@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from aiohttp.http import HttpRequestParser, HttpVersion10, HttpVersion11
 from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
@@ -70,6 +70,8 @@ class Connection(asyncio.Protocol):
         """What came after the last request was no HTTP, or not wanted at all."""
         self.is_busy = False
         """Whether a request is being answered."""
+        self._watched: asyncio.Future[Any] | None = None
+        """What the newest read is waiting for; done or not."""
         self._is_taking_up = False
         self._is_deaf = False
         """What still arrives is dropped: the connection ends when what is here is answered."""
@@ -147,6 +149,8 @@ class Connection(asyncio.Protocol):
         self._waiting.clear()
         self._break_payload("the connection was lost in the middle of a body")
         self._wake_writer()
+        if self._watched is not None:
+            self._watched.cancel()
         self._host.lost(self)
 
     def pause_writing(self) -> None:
@@ -291,6 +295,9 @@ class Connection(asyncio.Protocol):
     def abort(self) -> None:
         if self._transport is not None:
             self._transport.abort()
+
+    def watch(self, work: asyncio.Future[Any]) -> None:
+        self._watched = work
 
     def _is_last(self, call: Call) -> bool:
         return (

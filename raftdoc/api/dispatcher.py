@@ -128,11 +128,14 @@ class Dispatcher:
         future = asyncio.ensure_future(awaitable)
         self.waiting.add(future)
         future.add_done_callback(partial(self._finish, call, finish))
+        if not call.route.is_write:
+            # A write goes on: its outcome is decided, whoever still listens.
+            call.channel.watch(future)
 
     def _finish(self, call: Call, finish: Callable[[Call, Any], Reply], future: asyncio.Future[Any]) -> None:
         self.waiting.discard(future)
         if future.cancelled():
-            # Only the end of the server cancels: what became of the request is not known here.
+            # The server ends, and what became of the request is not known here; or nobody waits for a read any more.
             call.channel.abort()
             return
         self._answer(call, self._attempt(call, lambda call: finish(call, future.result())))
@@ -147,6 +150,8 @@ class Dispatcher:
         task = asyncio.ensure_future(call.channel.stream(call, status, fields, content))
         self.waiting.add(task)
         task.add_done_callback(partial(self._streamed, call))
+        if not call.route.is_write:
+            call.channel.watch(task)
 
     def _name(self, call: Call) -> str:
         """Give a call an id that no other of this node has."""

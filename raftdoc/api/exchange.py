@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, Protocol, TypeAlias
@@ -61,6 +62,9 @@ class Channel(Protocol):
 
     def abort(self) -> None:
         """End the connection without an answer: none could be true."""
+
+    def watch(self, work: asyncio.Future[Any]) -> None:
+        """Cancel work for the call under way if the client goes away before it is done."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -166,3 +166,17 @@ async def test_a_port_that_is_taken_is_an_error_and_leaves_nothing(server: HttpS
         await second.start("127.0.0.1", server.port)
     await second.close()
     assert second.sockets == ()
+
+
+async def test_a_query_ends_when_its_connection_breaks(
+    shop: Api, connect: Connect, backend: FakeBackend, server: HttpServer
+) -> None:
+    assert (await shop("PUT", f"{DOCS}/1", {})).status == 201
+    backend.gate = asyncio.Event()
+    wire = await connect()
+    await wire.send(request_bytes("GET", DOCS))
+    await until(lambda: backend.waiting_count == 1)
+    (query,) = server.dispatcher.waiting
+    wire.abort()
+    await until(query.cancelled)
+    await until(lambda: not server.dispatcher.waiting)

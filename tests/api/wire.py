@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
+import struct
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,6 +63,11 @@ class Wire:
     def end(self) -> None:
         """Close this side's direction only."""
         self._writer.write_eof()
+
+    def abort(self) -> None:
+        """Break the connection: its end is a reset, not a mere end of what is sent."""
+        self._writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self._writer.transport.abort()
 
     async def answer(self, method: str = "GET") -> Answer:
         """Read one answer to a request of that method."""
