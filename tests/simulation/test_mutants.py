@@ -1,0 +1,57 @@
+"""The simulator finds planted faults; a fault whose text has gone fails loudly."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from raftdoc.simulation.cores.run import run_seed
+
+from .mutants import Fault, StaleFault, faults, first_caught, planted
+
+SEEDS = range(60)
+"""Any change of the product draws other worlds: what it took once may take longer the next time."""
+CHEAP = (
+    "an append acknowledged before its fsync (P1)",
+    "a vote request before persist (P3)",
+    "two votes in a term",
+    "the leader's own log counted before its fsync (P2)",
+    "apply before it is durable here (P7)",
+    "a quorum off by one",
+    "voters changed without a joint configuration",
+    "applied index outside the batch (P8)",
+    "no memory of idempotency keys",
+    "idempotency keys lost in snapshots",
+    "apply that asks the local clock",
+    "apply that depends on the order of a set",
+)
+FAULTS = {fault.name: fault for fault in faults()}
+
+
+@pytest.mark.parametrize("name", CHEAP)
+def test_few_seeds_find_the_planted_fault(name: str) -> None:
+    assert first_caught(FAULTS[name], SEEDS) is not None
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_text_of_the_fault_is_there_exactly_once(name: str) -> None:
+    fault = FAULTS[name]
+    source = Path(__file__).parents[2] / (fault.module.replace(".", "/") + ".py")
+    assert source.read_text().count(fault.old) == 1
+
+
+def test_text_that_is_not_there_exactly_once_fails_loudly() -> None:
+    for old in ("no such text", "self"):
+        with pytest.raises(StaleFault), planted(Fault("stale", "raftdoc.raft.lease", old, "")):
+            pass
+
+
+def test_planting_leaves_no_trace() -> None:
+    before = sys.modules["raftdoc.raft.core"]
+    hash_before = run_seed(3).trace_hash
+    with planted(FAULTS["a quorum off by one"]):
+        assert sys.modules["raftdoc.raft.core"] is not before
+    assert sys.modules["raftdoc.raft.core"] is before
+    assert run_seed(3).trace_hash == hash_before
