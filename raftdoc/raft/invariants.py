@@ -236,23 +236,19 @@ class Invariants:
         require(holds, "I12: configurations that share no majority", node, before, after)
 
     def _check_progress(self, node: NodeId, member: Member, seen: Seen) -> None:
-        core, durable = member.core, member.disk.hard_state
-        require(core.term >= seen.term, "I8: the term went back", node, core.term, seen)
-        if core.term == seen.term:
+        core, disk = member.core, member.disk
+        durable, term, applied_index = disk.hard_state, core.term, core.applied_index
+        require(term >= seen.term, "I8: the term went back", node, term, seen)
+        if term == seen.term:
             require(seen.vote in {None, core.vote}, "I8: the vote changed", node, core.vote, seen)
         require(durable.term >= seen.durable_term, "I8: the durable term went back", node, durable, seen)
-        require(core.applied_index >= seen.applied_index, "I8: applied went back", node, core.applied_index, seen)
+        require(applied_index >= seen.applied_index, "I8: applied went back", node, applied_index, seen)
         # What is being installed takes the place of the log before it is durable; a crash would bring the log back.
-        order = (
-            NO_INDEX if core.is_installing else core.log.compacted_index,
-            member.durable_applied_index,
-            core.applied_index,
-            core.commit_index,
-            core.last_index,
-        )
-        require(order == tuple(sorted(order)), "I9: out of order", node, order)
-        require(core.applied_index <= core.durable_index, "I9: applied, not durable", node, order, core.durable_index)
-        require(core.durable_index <= member.disk.last_index, "P2: not on the disk", node, core.durable_index)
+        compacted_index = NO_INDEX if core.is_installing else core.log.compacted_index
+        order = compacted_index, member.durable_applied_index, applied_index, core.commit_index, core.last_index
+        require(order[0] <= order[1] <= order[2] <= order[3] <= order[4], "I9: out of order", node, order)
+        require(applied_index <= core.durable_index, "I9: applied, not durable", node, order, core.durable_index)
+        require(core.durable_index <= disk.last_index, "P2: not on the disk", node, core.durable_index)
 
     def _check_commit(self, node: NodeId, core: Raft, seen: Seen) -> None:
         """I6 and I7 over what became committed with this step; I10: not under a lease of an earlier term."""
