@@ -11,7 +11,19 @@ from .world import World
 SEEDS = 160
 GROUPS = 2
 
-RARE = ("elections", "crashes", "truncations", "transfers", "compactions", "stalls", "reads_by_lease", "reads_by_index")
+RARE = (
+    "elections",
+    "crashes",
+    "truncations",
+    "transfers",
+    "compactions",
+    "stalls",
+    "reads_by_lease",
+    "reads_by_index",
+    "changes",
+    "joint",
+    "installed",
+)
 
 
 def run_seeds(seeds: range) -> Counter[str]:
