@@ -1,0 +1,164 @@
+"""What each operator of a filter means, and which filters are refused with which number."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from raftdoc.document.value import JsonValue
+from raftdoc.errors import InvalidQuery
+from raftdoc.query.filter import parse_filter
+
+DATE: JsonValue = {"$date": "2024-05-01T12:00:00Z"}
+SAME_DATE: JsonValue = {"$date": {"$numberLong": "1714564800000"}}
+
+HOLDS: list[tuple[Any, Any]] = [
+    ({}, {"a": 1}),
+    ({"a": None}, {"b": 1}),
+    ({"a": None}, {"a": None}),
+    ({"a": {"$lte": None}}, {}),
+    ({"a": 1}, {"a": 1.0}),
+    ({"a": 2}, {"a": {"$numberDecimal": "2.00"}}),
+    ({"a": DATE}, {"a": SAME_DATE}),
+    ({"a": {"$gt": 1}}, {"a": [0, 5]}),
+    ({"a": [1, 2]}, {"a": [1, 2]}),
+    ({"a": [1, 2]}, {"a": [[1, 2], 3]}),
+    ({"a": {"$gt": 4, "$lt": 2}}, {"a": [1, 5]}),
+    ({"a": {"b": 1, "c": 2}}, {"a": {"b": 1, "c": 2}}),
+    ({"a.b": 1}, {"a": [{"b": 1}, {"b": 2}]}),
+    ({"a.0": 5}, {"a": [5]}),
+    ({"a.0": 5}, {"a": {"0": 5}}),
+    ({"a.0.b": 5}, {"a": [{"b": 5}]}),
+    ({"a": {"$ne": 3}}, {"a": [1, 2]}),
+    ({"a": {"$in": [None]}}, {}),
+    ({"a": {"$in": [True, "x"]}}, {"a": True}),
+    ({"a": {"$nin": [1, 2]}}, {}),
+    ({"a": {"$exists": True}}, {"a": None}),
+    ({"a": {"$exists": 0}}, {}),
+    ({"a": {"$type": "array"}}, {"a": []}),
+    ({"a": {"$type": ["int", "string"]}}, {"a": 5}),
+    ({"a": {"$type": "long"}}, {"a": 1 << 40}),
+    ({"a": {"$type": 9}}, {"a": DATE}),
+    ({"a": {"$all": [1, [2]]}}, {"a": [1, [2]]}),
+    ({"a": {"$all": [{"$elemMatch": {"b": 1}}]}}, {"a": [{"b": 1}]}),
+    ({"a": {"$elemMatch": {"$gt": 1, "$lt": 3}}}, {"a": [0, 2]}),
+    ({"a": {"$elemMatch": {"b": 1, "c": 2}}}, {"a": [{"b": 1}, {"b": 1, "c": 2}]}),
+    ({"a": {"$elemMatch": {"0": 1}}}, {"a": [[1]]}),
+    ({"a": {"$size": 2}}, {"a": [1, 2]}),
+    ({"a": {"$regex": "^ab"}}, {"a": ["x", "abc"]}),
+    ({"a": {"$regex": "^AB", "$options": "i"}}, {"a": "abc"}),
+    ({"a": {"$regex": "c$"}}, {"a": "abc\n"}),
+    ({"a": {"$mod": [4, -1]}}, {"a": -5}),
+    ({"a": {"$mod": [4.9, 1]}}, {"a": 5.7}),
+    ({"a": {"$bitsAllSet": [0, 2]}}, {"a": 5}),
+    ({"a": {"$bitsAnySet": [63]}}, {"a": -1}),
+    ({"a": {"$bitsAllClear": 2}}, {"a": 5.0}),
+    ({"a": {"$not": {"$gt": 1}}}, {}),
+    ({"$or": [{"a": 1}, {"b": 1}]}, {"b": 1}),
+    ({"$nor": [{"a": 1}]}, {"a": 2}),
+    ({"$expr": {"$gt": ["$a", "$b"]}}, {"a": 2, "b": 1}),
+    ({"$jsonSchema": {"required": ["a"], "properties": {"a": {"bsonType": "int", "minimum": 1}}}}, {"a": 1}),
+    ({"$jsonSchema": {"properties": {"a": {"multipleOf": 0.1}}}}, {"a": 0.3}),
+    ({"$comment": "why"}, {}),
+]
+FAILS: list[tuple[Any, Any]] = [
+    ({"a": None}, {"a": []}),
+    ({"a": None}, {"a": 0}),
+    ({"a.b": None}, {"a": [1, 2]}),
+    ({"a": 1}, {"a": True}),
+    ({"a": True}, {"a": 1}),
+    ({"a": {"$in": [1]}}, {"a": True}),
+    ({"a": {"$gt": 1}}, {"a": "2"}),
+    ({"a": {"$gt": None}}, {}),
+    ({"a": {"b": 1, "c": 2}}, {"a": {"c": 2, "b": 1}}),
+    ({"a.b": 1}, {"a": [[{"b": 1}]]}),
+    ({"a.01": 5}, {"a": [1, 5]}),
+    ({"a.$date": DATE}, {"a": DATE}),
+    ({"a": {"$ne": 1}}, {"a": [1, 2]}),
+    ({"a": {"$all": []}}, {"a": []}),
+    ({"a": {"$elemMatch": {"$gt": 4, "$lt": 2}}}, {"a": [1, 5]}),
+    ({"a": {"$elemMatch": {"$gt": 1}}}, {"a": 2}),
+    ({"a": {"$size": 0}}, {}),
+    ({"a": {"$type": "number"}}, {"a": True}),
+    ({"a": {"$bitsAnySet": 1}}, {"a": 1.5}),
+    ({"a": {"$mod": [2, 0]}}, {"a": True}),
+]
+
+
+@pytest.mark.parametrize(("filter", "document"), HOLDS)
+def test_filter_matches(filter: Any, document: Any) -> None:
+    assert parse_filter(filter).matches(document)
+
+
+@pytest.mark.parametrize(("filter", "document"), FAILS)
+def test_filter_does_not_match(filter: Any, document: Any) -> None:
+    assert not parse_filter(filter).matches(document)
+
+
+@pytest.mark.parametrize(
+    ("filter", "pointer", "code"),
+    [
+        (1, "/filter", 14),
+        ({"$where": "1"}, "/filter/$where", 2),
+        ({"$near": 1}, "/filter/$near", 2),
+        ({"a": {"$near": 1}}, "/filter/a/$near", 2),
+        ({"a": {"$gt": 1, "b": 2}}, "/filter/a/b", 2),
+        ({"$and": []}, "/filter/$and", 2),
+        ({"$or": [{"a": 1}, 2]}, "/filter/$or/1", 2),
+        ({"$and": [{"a/b": {"$in": 1}}]}, "/filter/$and/0/a~1b/$in", 2),
+        ({"a": {"$in": [{"$gt": 1}]}}, "/filter/a/$in/0", 2),
+        ({"a": {"$not": {}}}, "/filter/a/$not", 2),
+        ({"a": {"$not": 1}}, "/filter/a/$not", 2),
+        ({"a": {"$size": -1}}, "/filter/a/$size", 2),
+        ({"a": {"$mod": [0, 1]}}, "/filter/a/$mod/0", 2),
+        ({"a": {"$type": "nothing"}}, "/filter/a/$type", 2),
+        ({"a": {"$type": []}}, "/filter/a/$type", 9),
+        ({"a": {"$type": True}}, "/filter/a/$type", 14),
+        ({"a": {"$bitsAllSet": -1}}, "/filter/a/$bitsAllSet", 9),
+        ({"a": {"$bitsAllSet": [-1]}}, "/filter/a/$bitsAllSet/0", 2),
+        ({"a": {"$regex": "("}}, "/filter/a/$regex", 51091),
+        ({"a": {"$regex": "(?=a)"}}, "/filter/a/$regex", 51091),
+        ({"a": {"$regex": "a", "$options": "g"}}, "/filter/a/$regex", 51108),
+        ({"a": {"$options": "i"}}, "/filter/a/$options", 2),
+        ({"a": {"$elemMatch": {"$expr": True}}}, "/filter/a/$elemMatch/$expr", 2),
+        ({"a": {"$eq": {"$date": "soon"}}}, "/filter/a/$eq", 2),
+        ({"a": [{"$oid": "x"}]}, "/filter/a/0", 2),
+        ({"$jsonSchema": {"properties": {"x": {"minLength": "1"}}}}, "/filter/$jsonSchema/properties/x/minLength", 9),
+        ({"$jsonSchema": {"nothing": 1}}, "/filter/$jsonSchema/nothing", 9),
+    ],
+)
+def test_filter_is_refused_at_its_place_with_its_number(filter: Any, pointer: str, code: int) -> None:
+    with pytest.raises(InvalidQuery) as caught:
+        parse_filter(filter, "/filter")
+    assert (caught.value.pointer, caught.value.mongo_code) == (pointer, code)
+
+
+def test_filter_that_is_too_deep_is_refused() -> None:
+    filter: JsonValue = {"a": 1}
+    for _ in range(101):
+        filter = {"$and": [filter]}
+    with pytest.raises(InvalidQuery, match="levels"):
+        parse_filter(filter)
+
+
+@pytest.mark.parametrize(
+    ("filter", "document", "path", "place"),
+    [
+        ({"a": {"$gte": 85}}, {"a": [70, 87, 90]}, "a", 1),
+        ({"a.b": 2}, {"a": [{"b": 1}, {"b": 2}]}, "a", 1),
+        ({"a": {"$elemMatch": {"b": 2}}}, {"a": [{"b": 1}, {"b": 2}]}, "a", 1),
+        ({"a": {"$gt": 1, "$lt": 5}}, {"a": [1, 2, 9]}, "a", 1),
+        ({"a": 1, "b": 2}, {"a": [0, 1], "b": [2]}, "a", 1),
+        ({"a": 1, "b": 2}, {"a": [0, 1], "b": [2]}, "b", 0),
+        ({"b": 2}, {"a": [0, 1], "b": [1, 2]}, "a", 1),
+        ({"$or": [{"a": 7}, {"a": 1}]}, {"a": [0, 1]}, "a", 1),
+        ({"a": {"$not": {"$lt": 0}}}, {"a": [0, 1]}, "a", None),
+        ({"a": {"$size": 2}}, {"a": [0, 1]}, "a", None),
+        ({"a.0": 0}, {"a": [0, 1]}, "a", None),
+    ],
+)
+def test_position_is_the_element_that_met_the_condition(filter: Any, document: Any, path: str, place: Any) -> None:
+    parsed = parse_filter(filter)
+    assert parsed.matches(document)
+    assert parsed.position(document, tuple(path.split("."))) == place

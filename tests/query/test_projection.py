@@ -1,0 +1,119 @@
+"""What a projection returns of a document, and which projections are refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from raftdoc.errors import InvalidQuery
+from raftdoc.query.context import Context
+from raftdoc.query.filter import parse_filter
+from raftdoc.query.projection import parse_projection
+
+DOCUMENT: dict[str, Any] = {
+    "_id": 1,
+    "name": "ink",
+    "tags": ["a", "b", "c", "d"],
+    "size": {"w": 1, "h": 2},
+    "parts": [{"n": 1, "m": 2}, {"n": 3}, 4, [{"n": 5, "m": 6}]],
+    "made": {"$date": "2024-01-01T00:00:00Z"},
+}
+
+
+def project(projection: Any, filter: Any = None) -> dict[str, Any]:
+    return parse_projection(projection, "/projection").apply(DOCUMENT, parse_filter(filter or {}), Context())
+
+
+@pytest.mark.parametrize(
+    ("projection", "expected"),
+    [
+        ({"name": 1}, {"_id": 1, "name": "ink"}),
+        ({"name": True, "_id": 0}, {"name": "ink"}),
+        ({"_id": 1}, {"_id": 1}),
+        ({"none": 1}, {"_id": 1}),
+        ({"size.w": 1}, {"_id": 1, "size": {"w": 1}}),
+        ({"size": {"w": 1}}, {"_id": 1, "size": {"w": 1}}),
+        ({"parts.n": 1, "_id": 0}, {"parts": [{"n": 1}, {"n": 3}, [{"n": 5}]]}),
+        ({"made.x": 1}, {"_id": 1}),
+        ({"name.x": 1}, {"_id": 1}),
+        ({"tags": {"$slice": 2}, "name": 1}, {"_id": 1, "name": "ink", "tags": ["a", "b"]}),
+        ({"tags": {"$slice": -1}, "_id": 0, "name": 1}, {"name": "ink", "tags": ["d"]}),
+        ({"tags": {"$slice": [-3, 2]}, "name": 1}, {"_id": 1, "name": "ink", "tags": ["b", "c"]}),
+        ({"parts": {"$elemMatch": {"n": {"$gt": 1}}}}, {"_id": 1, "parts": [{"n": 3}]}),
+        ({"parts": {"$elemMatch": {"n": 9}}}, {"_id": 1}),
+        ({"sum": {"$add": ["$size.w", "$size.h"]}}, {"_id": 1, "sum": 3}),
+        ({"size.area": {"$multiply": ["$size.w", "$size.h"]}, "_id": 0}, {"size": {"area": 2}}),
+        ({"label": "$name", "_id": 0}, {"label": "ink"}),
+        ({"none": "$none", "_id": 0}, {}),
+    ],
+)
+def test_projection_returns(projection: Any, expected: Any) -> None:
+    shown = project(projection)
+    assert shown == expected
+    assert list(shown) == list(expected)
+
+
+def test_projection_excludes_what_it_names_and_keeps_the_rest() -> None:
+    assert project({"tags": 0, "parts.n": 0, "size": {"w": 0}}) == {
+        "_id": 1,
+        "name": "ink",
+        "size": {"h": 2},
+        "parts": [{"m": 2}, {}, 4, [{"m": 6}]],
+        "made": DOCUMENT["made"],
+    }
+
+
+def test_slice_alone_keeps_every_other_field() -> None:
+    assert project({"tags": {"$slice": 1}}) == DOCUMENT | {"tags": ["a"]}
+
+
+def test_positional_shows_the_element_that_matched() -> None:
+    assert project({"tags.$": 1}, {"tags": {"$gt": "b"}}) == {"_id": 1, "tags": ["c"]}
+    assert project({"parts.$": 1, "name": 1}, {"parts.n": 3}) == {"_id": 1, "name": "ink", "parts": [{"n": 3}]}
+
+
+def test_positional_without_a_place_is_refused() -> None:
+    with pytest.raises(InvalidQuery) as caught:
+        project({"tags.$": 1}, {"tags": {"$size": 4}})
+    assert caught.value.mongo_code == 51246
+    with pytest.raises(InvalidQuery) as caught:
+        parse_projection({"a.$": 1}, "/projection").check_filter(parse_filter({"$expr": True}))
+    assert caught.value.mongo_code == 224
+
+
+def test_document_is_not_changed() -> None:
+    before = repr(DOCUMENT)
+    project({"size.area": {"$literal": 1}, "tags.$": 1}, {"tags": "b"})
+    assert repr(DOCUMENT) == before
+
+
+@pytest.mark.parametrize(
+    ("projection", "pointer", "code"),
+    [
+        (1, "", 14),
+        ({"a": 1, "b": 0}, "/b", 31254),
+        ({"a": 0, "b": 1}, "/b", 31253),
+        ({"a": 0, "b": "$a"}, "/b", 31310),
+        ({"a": 0, "b": {"$add": [1, 2]}}, "/b", 31252),
+        ({"a": {}}, "/a", 51270),
+        ({"a": 1, "a.b": 1}, "/a.b", 31249),
+        ({"a.b": 1, "a": 1}, "/a", 31250),
+        ({"": 1}, "/", 40352),
+        ({"a.": 1}, "/a.", 40353),
+        ({"$a": 1}, "/$a", 16410),
+        ({"a.$.b": 1}, "/a.$.b", 31394),
+        ({"a.$": 1, "b.$": 1}, "/b.$", 31276),
+        ({"a.$": "x"}, "/a.$", 31308),
+        ({"a.$": 0}, "/a.$", 31395),
+        ({"a": {"$elemMatch": {"b": 1}}, "b.$": 1}, "/b.$", 31256),
+        ({"a.b": {"$elemMatch": {"c": 1}}}, "/a.b/$elemMatch", 31275),
+        ({"a": {"$elemMatch": 1}}, "/a/$elemMatch", 31274),
+        ({"a": {"$elemMatch": {"b": {"$in": 1}}}}, "/a/$elemMatch/b/$in", 2),
+        ({"a": {"$nothing": 1}}, "/a/$nothing", 31325),
+    ],
+)
+def test_projection_is_refused_at_its_place_with_its_number(projection: Any, pointer: str, code: int) -> None:
+    with pytest.raises(InvalidQuery) as caught:
+        parse_projection(projection, "/projection")
+    assert (caught.value.pointer, caught.value.mongo_code) == (f"/projection{pointer}", code)
