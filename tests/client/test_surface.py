@@ -41,7 +41,7 @@ REACHED_BY: dict[str, list[object]] = {
     "distinct_values": [AsyncCollection.distinct],
     "aggregate_documents": [AsyncCollection.aggregate],
     "explain_query": [AsyncCursor.explain],
-    "get_many_documents": [AsyncCollection.get_many],
+    "get_documents": [AsyncCollection.get_many],
     "list_indexes": [AsyncCollection.indexes],
     "create_index": [AsyncCollection.create_index],
     "get_index": [AsyncCollection.index],
@@ -66,6 +66,7 @@ REACHED_BY: dict[str, list[object]] = {
 
 def test_every_operation_of_the_api_is_reachable() -> None:
     assert {operation.id for operation in OPERATIONS} - REACHED_BY.keys() == set()
+    assert REACHED_BY.keys() - {operation.id for operation in OPERATIONS} == set()
 
 
 @pytest.mark.processes
@@ -125,3 +126,25 @@ def test_indexes_are_made_shown_and_dropped(raftdoc_database: Database) -> None:
     assert name in [index["name"] for index in docs.indexes()]
     assert docs.index(name)["unique"]
     assert (docs.drop_index(name), docs.drop_index(name)) == (True, False)
+
+
+@pytest.mark.processes
+def test_queries(raftdoc_database: Database) -> None:
+    docs = raftdoc_database.collection("c")
+    docs.insert_many([{"_id": n, "qty": n % 5, "text": "x" * 200} for n in range(2500)])
+    found = docs.find({"qty": {"$gte": 3}}, ["qty"]).sort([("qty", -1), ("_id", 1)])
+    assert found.limit(3).to_list() == [{"_id": 4, "qty": 4}, {"_id": 9, "qty": 4}, {"_id": 14, "qty": 4}]
+    assert len(list(docs.find())) == 2500
+    assert [d["_id"] for d in docs.find({"qty": 1}, limit=3, skip=2)] == [11, 16, 21]
+    assert docs.find_one({"_id": 7}) == {"_id": 7, "qty": 2, "text": "x" * 200}
+    assert docs.find({"qty": 99}).first() is None
+    assert docs.count_documents({"qty": 0}) == 500
+    assert docs.estimated_document_count() == 2500
+    assert sorted(docs.distinct("qty")) == [0, 1, 2, 3, 4]
+    groups = docs.aggregate([{"$group": {"_id": "$qty", "n": {"$sum": 1}}}, {"$sort": {"_id": 1}}])
+    assert groups == [{"_id": n, "n": 500} for n in range(5)]
+    assert [d["_id"] for d in docs.get_many([3, 9999, 1])] == [3, 1]
+    assert docs.find({"qty": 3}).explain()
+    with pytest.raises(errors.InvalidRequest) as caught:
+        docs.find({"qty": {"$near": 3}}).to_list()
+    assert caught.value.code == "invalid_query"
