@@ -196,6 +196,23 @@ async def _reachable() -> bool:
     return True
 
 
+def make_factory(member: Member, log: SharedLog, boot_id: BootId, *, leases: bool) -> ReplicaFactory:
+    return ReplicaFactory(
+        node=member.id,
+        boot_id=boot_id,
+        log=log,
+        engine=member.engine,
+        clock=SystemClock(),
+        random=member.random,
+        tuning=RaftTuning(
+            heartbeat_interval_ms=20,
+            election_timeout_ms=ELECTION_TIMEOUT_MS,
+            leases_enabled=leases,
+            cache_bytes_max=MIB,
+        ),
+    )
+
+
 class Process:
     """One life of one node: built as the server builds it, less HTTP, TCP and threads."""
 
@@ -234,20 +251,7 @@ class Process:
         peers = {id: f"{id}:1" for id in ids}
         self.directory = Directory(self.node, peers, {})
         self.maintenance = Maintenance(self.node, self.log, member.engine, member.fatal.append, flush_bytes=flush_bytes)
-        factory = ReplicaFactory(
-            node=member.id,
-            boot_id=boot_id,
-            log=self.log,
-            engine=member.engine,
-            clock=clock,
-            random=random,
-            tuning=RaftTuning(
-                heartbeat_interval_ms=20,
-                election_timeout_ms=ELECTION_TIMEOUT_MS,
-                leases_enabled=leases,
-                cache_bytes_max=MIB,
-            ),
-        )
+        factory = make_factory(member, self.log, boot_id, leases=leases)
         self.reconciler = Reconciler(self.node, self.directory, factory, self.maintenance, self.transport.set_peers)
         self.snapshots = Snapshots(
             self.node,
@@ -269,14 +273,17 @@ class Process:
         self.database, *self._caretakers = assemble(
             self.node, self.directory, leaders, status, me, random, surroundings
         )
+        self._host_groups(factory, tuple(founders) if member.id in founders else ())
+        self.transport.set_peers(peers)
+
+    def _host_groups(self, factory: ReplicaFactory, founding: tuple[NodeId, ...]) -> None:
+        """Host what the log knows, and the catalog in any case."""
         factory.drop_leftovers(self.log.groups)
         for group, recovered in self.log.groups.items():
             self.node.add_replica(factory.recovered(group, recovered), None)
         if CATALOG_GROUP not in self.node.replicas:
-            founding = tuple(founders) if member.id in founders else ()
             replica, record = factory.new(CATALOG_GROUP, Configuration(founding))
             self.node.add_replica(replica, record)
-        self.transport.set_peers(peers)
 
     async def start(self) -> None:
         await self.transport.start()
