@@ -86,13 +86,18 @@ async def measure(documents: int, *, under_load: bool) -> None:
             if under_load:
                 say("with a transfer:\n" + await bench(leader))
 
-            async def is_installed() -> list[str]:
-                return re.findall(r"snapshot installed group=[1-9].*", victim.log_path.read_text())
+            async def has_said(what: str) -> list[str]:
+                assert victim.process is not None
+                if victim.process.poll() is not None:
+                    raise RuntimeError(victim.log_path.read_text()[-3000:])
+                return re.findall(rf"snapshot {what} group=[1-9].*", victim.log_path.read_text())
 
-            say((await wait_until("the state is installed", is_installed, 300.0))[-1])
-            load = os.getloadavg()[0]
-            used = f"cpu seconds: sender {cpu_s(leader) - before:.1f}, receiver {cpu_s(victim):.1f}, its start included"
-            say(f"{used}; load average of the machine {load:.1f}")
+            await wait_until("the snapshot comes", lambda: has_said("comes"), 100.0)
+            before_receiver = cpu_s(victim)
+            say((await wait_until("the state is installed", lambda: has_said("installed"), 100.0))[-1])
+            busy = os.getloadavg()[0]
+            used = f"cpu seconds: sender {cpu_s(leader) - before:.2f}, receiver {cpu_s(victim) - before_receiver:.2f}"
+            say(f"{used}; load average of the machine {busy:.1f}")
 
 
 if __name__ == "__main__":
