@@ -1,0 +1,175 @@
+"""Expressions: paths, variables, constants, and what is refused where."""
+
+from __future__ import annotations
+
+import pytest
+
+from raftdoc.errors import InvalidQuery
+from raftdoc.query.context import STEPS_MAX, Budget, Context
+from raftdoc.query.expression import MISSING, evaluate, parse_expression
+from raftdoc.query.expressions.scope import EXPRESSION_DEPTH_MAX
+
+NOW = {"$date": "2024-05-01T12:00:00Z"}
+
+
+def value_of(spec, document=None, **variables):
+    expression = parse_expression(spec, "/e", variables=variables)
+    return evaluate(expression, document or {}, Context(now=NOW, variables=variables))
+
+
+def refusal_of(spec, document=None) -> tuple[str | None, int]:
+    with pytest.raises(InvalidQuery) as caught:
+        value_of(spec, document)
+    return caught.value.pointer, caught.value.mongo_code
+
+
+def test_path_maps_over_arrays_of_objects() -> None:
+    document = {"a": [{"b": 1}, {"b": [2, 3]}, {}, 4], "x": {"0": "name"}}
+    assert value_of("$a.b", document) == [1, [2, 3]]
+    assert value_of("$a.0", document) == []
+    assert value_of("$x.0", document) == "name"
+    assert value_of("$x.y.z", document) is MISSING
+
+
+def test_path_does_not_lead_into_a_tagged_scalar() -> None:
+    assert value_of("$d.x", {"d": NOW}) is MISSING
+
+
+@pytest.mark.parametrize(
+    ("spec", "mongo_code"),
+    [
+        ("$", 16872),
+        ("$$", 9),
+        ("$$1x", 9),
+        ("$a.", 40353),
+        ("$a..b", 15998),
+        ("$a.$b", 16410),
+        ("$a\0b", 16411),
+        ("$$nobody", 17276),
+        ("$$CLUSTER_TIME", 10071200),
+    ],
+)
+def test_text_that_is_no_path_is_refused_with_the_number_of_the_dialect(spec: str, mongo_code: int) -> None:
+    assert refusal_of(spec) == ("/e", mongo_code)
+
+
+def test_missing_parts_are_null_in_arrays_and_absent_in_objects() -> None:
+    assert value_of(["$gone", 1]) == [None, 1]
+    assert value_of({"a": "$gone", "b": 1}) == {"b": 1}
+
+
+def test_literal_is_not_looked_into() -> None:
+    assert value_of({"$literal": {"$add": ["$a", 1]}}) == {"$add": ["$a", 1]}
+
+
+def test_tagged_scalars_are_constants() -> None:
+    assert value_of(NOW) == NOW
+    assert refusal_of({"$date": "yesterday"})[1] == 9
+
+
+def test_system_variables() -> None:
+    document = {"a": 1}
+    assert value_of("$$ROOT", document) == document
+    assert value_of("$$CURRENT.a", document) == 1
+    assert value_of("$$NOW", document) == NOW
+    assert value_of("$$REMOVE", document) is MISSING
+    assert value_of({"a": "$$REMOVE"}, document) == {}
+
+
+def test_let_sees_outer_values_and_hides_outer_names() -> None:
+    spec = {
+        "$let": {"vars": {"x": 1, "y": 2}, "in": {"$let": {"vars": {"x": "$$y", "y": "$$x"}, "in": ["$$x", "$$y"]}}}
+    }
+    assert value_of(spec) == [2, 1]
+
+
+def test_let_can_move_current() -> None:
+    assert value_of({"$let": {"vars": {"CURRENT": "$a"}, "in": "$b"}}, {"a": {"b": 5}, "b": 6}) == 5
+
+
+def test_outer_variables_come_from_the_context() -> None:
+    assert value_of({"$add": ["$$tax", "$$order.total"]}, tax=1, order={"total": 2}) == 3
+
+
+def test_nested_maps_keep_their_variables_apart() -> None:
+    inner = {"$map": {"input": "$$row", "as": "cell", "in": {"$add": ["$$cell", {"$size": "$$row"}]}}}
+    assert value_of({"$map": {"input": "$rows", "as": "row", "in": inner}}, {"rows": [[1], [1, 2]]}) == [[2], [3, 4]]
+
+
+def test_an_expression_keeps_nothing_between_documents() -> None:
+    expression = parse_expression({"$let": {"vars": {"x": "$a"}, "in": {"$ifNull": ["$$x", "none"]}}}, "")
+    assert evaluate(expression, {"a": 1}, Context()) == 1
+    assert evaluate(expression, {}, Context()) == "none"
+
+
+def test_a_fault_in_constants_shows_at_parse() -> None:
+    with pytest.raises(InvalidQuery) as caught:
+        parse_expression({"a": {"$divide": [1, 0]}}, "/pipeline/0/$set")
+    assert (caught.value.pointer, caught.value.mongo_code) == ("/pipeline/0/$set/a/$divide", 2)
+
+
+def test_a_branch_that_is_not_taken_is_not_worked_out() -> None:
+    assert value_of({"$cond": [{"$eq": ["$a", 1]}, {"$divide": [1, "$z"]}, "ok"]}, {"a": 2, "z": 0}) == "ok"
+    assert value_of({"$or": ["$a", {"$divide": [1, "$z"]}]}, {"a": 2, "z": 0}) is True
+
+
+def test_pointer_leads_to_the_operator_that_refused() -> None:
+    spec = {"$add": [1, {"$cond": {"if": True, "then": {"$abs": "$a"}, "else": 0}}]}
+    assert refusal_of(spec, {"a": "text"}) == ("/e/$add/1/$cond/then/$abs", 28765)
+    assert refusal_of({"a/b": {"$nonsense": 1}}) == ("/e/a~1b/$nonsense", 168)
+
+
+def test_server_side_code_is_refused() -> None:
+    assert refusal_of({"$function": {"body": "x", "args": [], "lang": "js"}})[1] == 9
+
+
+def test_depth_is_bounded_and_its_bound_is_reached_without_harm() -> None:
+    def nested(levels: int):
+        spec: object = "$a"
+        for _ in range(levels):
+            spec = {"$add": [spec, 1]}
+        return spec
+
+    assert value_of(nested(EXPRESSION_DEPTH_MAX), {"a": 0}) == EXPRESSION_DEPTH_MAX
+    assert refusal_of(nested(EXPRESSION_DEPTH_MAX + 1))[1] == 15
+
+
+def test_loops_inside_of_an_expression_are_counted_over_the_whole_request() -> None:
+    expression = parse_expression({"$map": {"input": {"$range": [0, "$n"]}, "in": "$$this"}}, "")
+    context = Context(budget=Budget(150))
+    evaluate(expression, {"n": 100}, context)
+    with pytest.raises(InvalidQuery) as caught:
+        evaluate(expression, {"n": 100}, context.with_variables({"x": 1}))
+    assert caught.value.mongo_code == 146
+    assert STEPS_MAX > 1_000_000
+
+
+def test_range_makes_a_bounded_array() -> None:
+    assert refusal_of({"$range": [0, 2_000_000_000]})[1] == 146
+
+
+def test_true_is_no_number() -> None:
+    assert value_of({"$eq": [1, True]}) is False
+    assert value_of({"$in": [True, [1, 2]]}) is False
+    assert value_of({"$setUnion": [[1], [True]]}) == [1, True]
+    assert refusal_of({"$add": ["$a", 1]}, {"a": True})[1] == 14
+
+
+def test_numbers_are_equal_by_value_across_types() -> None:
+    assert value_of({"$eq": [1, 1.0]}) is True
+    assert value_of({"$in": [{"$numberDecimal": "1.00"}, [1]]}) is True
+    assert value_of({"$setIntersection": [[1, 2], [2.0, {"$numberDecimal": "1"}]]}) == [1, 2]
+
+
+def test_missing_equals_missing_only() -> None:
+    assert value_of({"$eq": ["$gone", None]}) is False
+    assert value_of({"$lt": ["$gone", None]}) is True
+    assert value_of({"$eq": ["$gone", "$away"]}) is True
+
+
+def test_chance_comes_from_the_seed() -> None:
+    expression = parse_expression([{"$rand": {}}, {"$rand": {}}], "")
+    first, again = (evaluate(expression, {}, Context(seed=11)) for _ in range(2))
+    assert first == again
+    assert first[0] != first[1]
+    assert all(0 <= number < 1 for number in first)
