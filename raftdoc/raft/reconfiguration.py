@@ -28,7 +28,7 @@ from raftdoc.raft.transfer import Transfer
 class Reconfiguration:
     """Of one term of leadership. `append` adds an entry with a configuration to the log."""
 
-    __slots__ = ("_append", "_lease", "_replication", "_rounds", "_state", "_transfer", "is_busy")
+    __slots__ = ("_append", "_lease", "_replication", "_rounds", "_state", "_transfer", "has_learners", "is_busy")
 
     def __init__(
         self,
@@ -45,6 +45,7 @@ class Reconfiguration:
         self._transfer = transfer
         self._append = append
         self._rounds: dict[NodeId, CatchUpRounds] = {}
+        self.has_learners = False
         self.is_busy = True
         """A change is under way, or was perhaps left to this leader."""
         self._follow_learners(now_ns)
@@ -113,10 +114,6 @@ class Reconfiguration:
         rounds = self._rounds.get(node)
         return CatchUp.UNKNOWN if rounds is None else rounds.state
 
-    @property
-    def has_learners(self) -> bool:
-        return bool(self._rounds)
-
     def _is_fit(self, node: NodeId) -> bool:
         return self.catch_up(node) is CatchUp.CAUGHT_UP
 
@@ -125,3 +122,4 @@ class Reconfiguration:
         learners = [node for node in configuration.learners if node in self._replication.progress]
         fit = [node for node in learners if not configuration.is_voter(node)]
         self._rounds = {node: self._rounds.get(node) or CatchUpRounds(last_index, now_ns) for node in fit}
+        self.has_learners = bool(fit)
