@@ -13,6 +13,8 @@ The caller's duties:
 4. Do the read barrier before a read; reads show the last applied state, never a part of a batch.
 5. Never propose what `is_known` refuses: apply stops every replica at a command that it does not know.
 6. Propose `sweep` now and then while `has_dropped_documents` and nothing else is written.
+7. Propose `build_index` while there are `index_builds`, from where each stands to `next_stop`, and `expire` for
+   what is `expired`. Both may be proposed twice, and by whoever leads.
 
 It does not route, replicate, wait or log; it knows one group.
 """
