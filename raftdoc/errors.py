@@ -5,14 +5,13 @@
     │   ├── MalformedJson               400  names line and column, or the offending value
     │   ├── InvalidDocument             422  JSON, but no document: root, depth, reserved names
     │   │   └── NotIndexable            422  an index of the collection cannot take it; carries which
-    │   ├── InvalidId · InvalidName     400
+    │   ├── InvalidId · InvalidName · InvalidPatch  400
     │   ├── UnknownOption               400  query parameter or member that nothing reads
     │   ├── InvalidCursor               400
     │   ├── InvalidQuery                400  filter, update, pipeline, ...; carries the dialect's number
     │   │   ├── QueryOverBudget         400  max_docs_examined, memory of a sort
-    │   │   └── IndexRequired           400  require_index
+    │   │   ├── IndexRequired           400  require_index
     │   │   └── UpdateRefused           422  the document that is there does not take the update
-    │   ├── InvalidPatch                400  no JSON Patch, no JSON Merge Patch
     │   ├── KeyAhead                    400  an idempotency key with a time in the future
     │   ├── TooLarge                    413  carries the limit
     │   │   └── HeadersTooLarge         431  request line or header fields
@@ -141,8 +140,6 @@ class InvalidQuery(InvalidRequest):
 
 
 class UpdateRefused(InvalidQuery):
-    """The update is well formed but cannot be done to the document that is there: nothing was changed."""
-
     code = "update_refused"
     title = "The update cannot be done to this document"
 
@@ -172,8 +169,6 @@ class KeyAhead(InvalidRequest):
 
 
 class UnsupportedMediaType(InvalidRequest):
-    """`accept_patch` are the media types of a PATCH, where it was one."""
-
     code = "unsupported_media_type"
     title = "The media type is not supported here"
     accept_patch: tuple[str, ...] = ()

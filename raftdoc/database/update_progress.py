@@ -19,10 +19,7 @@ from raftdoc.errors import NotFound
 from raftdoc.ids import GroupId
 from raftdoc.statemachine.database_machine import DatabaseMachine
 from raftdoc.statemachine.outcome import Idempotency, Outcome
-from raftdoc.statemachine.update_steps import Flag, StepResult, decode_results
-
-MISSED: Final = frozenset({"precondition_failed", "document_not_found"})
-"""What a step is answered whose document was written meanwhile: it is looked at again."""
+from raftdoc.statemachine.update_steps import MISSED, Flag, StepResult, decode_results
 
 _OPERATION: Final = re.compile(r"update-(\d{1,10})-([\x20-\x7e]{1,160})")
 _NOBODY: Final = b"\0" * 16

@@ -22,7 +22,7 @@ from raftdoc.database.queries import Queries
 from raftdoc.database.reads import Reads
 from raftdoc.database.requests import Request
 from raftdoc.database.update_plan import Found, Plan, Wanted
-from raftdoc.database.update_progress import MISSED, Resume, missed, operation_id, resume_of
+from raftdoc.database.update_progress import Resume, missed, operation_id, resume_of
 from raftdoc.database.update_search import Bounds, Search
 from raftdoc.database.writes import Writes
 from raftdoc.document import DocumentId, JsonValue, decode_key, id_key
@@ -32,6 +32,7 @@ from raftdoc.statemachine import commands, update_steps
 from raftdoc.statemachine.outcome import Outcome
 from raftdoc.statemachine.update_steps import (
     ATOMIC_STEPS_MAX,
+    MISSED,
     STEPS_MAX,
     ChangeKind,
     Flag,
@@ -155,15 +156,15 @@ class _Task:
     async def change_one(self) -> Changed:
         step = self._plan.by_id_step()
         if step is not None:
-            return await self._modify(step)
+            return await self._modify(step, is_found=False)
         while True:
             found = await self._first()
             try:
                 if found is not None:
-                    return await self._modify(self._plan.step(found))
+                    return await self._modify(self._plan.step(found), is_found=True)
                 if self._plan.wanted.upsert:
                     step, _ = self._plan.upsert_step()
-                    return await self._modify(step)
+                    return await self._modify(step, is_found=True)
                 return await self._record_nothing()
             except PreconditionFailed:
                 # Another write came between: look again. What the caller demands is checked by the search.
@@ -180,7 +181,7 @@ class _Task:
                 raise
             return None
 
-    async def _modify(self, step: Step) -> Changed:
+    async def _modify(self, step: Step, *, is_found: bool) -> Changed:
         wanted = self._plan.wanted
         command = commands.modify(
             self._collection,
@@ -188,7 +189,8 @@ class _Task:
             self._plan.changes(),
             answer=wanted.answer,
             bytes_max=wanted.bytes_max,
-            idempotency=self._next_key(),
+            is_found=is_found,
+            idempotency=self._request.idempotency,
         )
         changed = self._changed
         try:
@@ -213,7 +215,7 @@ class _Task:
 
     async def _record_nothing(self) -> Changed:
         """Say that there is no such document: under a key that has to be remembered, as any other outcome."""
-        key = self._next_key()
+        key = self._request.idempotency
         if key is None:
             self._changed.replayed = False
             return self._changed
@@ -364,11 +366,16 @@ class _Task:
                 mode=Mode.ATOMIC,
                 resume=Resume(None, True, (), upserted).encode(),
                 bytes_max=self._plan.wanted.bytes_max,
-                idempotency=self._next_key(),
+                idempotency=self._request.idempotency,
             )
             try:
                 outcome = await self._write(command)
             except PreconditionFailed:
+                # Another write came between: nothing was done, and nothing is decided.
+                continue
+            except (NotFound, DuplicateKey) as error:
+                if not _is_race(error):
+                    raise
                 continue
             return self._count(outcome)
 
@@ -402,3 +409,8 @@ class _Task:
 
     def _write(self, command: bytes) -> Awaitable[Outcome]:
         return self._writes.write(self._request, self._database, command, collection=self._collection)
+
+
+def _is_race(error: NotFound | DuplicateKey) -> bool:
+    """Return whether an atomic update ran into another write, not into its own mistake."""
+    return error.index is None if isinstance(error, DuplicateKey) else error.what == "document"

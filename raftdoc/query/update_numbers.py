@@ -77,7 +77,9 @@ def parse_arithmetic(operator: str, argument: JsonValue, pointer: str) -> Act:
         if number is None:
             detail = f"{operator} needs a number, and another value stands there"
             raise UpdateRefused(detail, pointer=pointer, mongo_code=TYPE_MISMATCH)
-        return kept(value, _stored(_calculated(number, operand, is_sum=is_sum), pointer))
+        result = _calculated(number, operand, is_sum=is_sum)
+        # Zero times minus zero is no change.
+        return value if type(result) is type(number) and result == number else _stored(result, pointer)
 
     return act
 

@@ -15,7 +15,7 @@ A command is a msgpack array, encoded once at the edge; the same bytes go to the
      3  CREATE              1    collection, id key, document
      4  CREATE_MANY         1    collection, [id key, document, id key, document, ...], atomic
      5  DELETE              1    collection, id key, expected revision or nil
-     6  MODIFY              1    collection, [changes], step, answer, document bytes max
+     6  MODIFY              1    collection, [changes], step, answer, document bytes max, is_found
      7  WRITE_MANY          1    collection, [changes], [steps], mode, resume or nil, document bytes max
     32  CREATE_COLLECTION   1    name, options (JSON, sorted names)
     33  DROP_COLLECTION     1    name
@@ -178,14 +178,18 @@ def modify(
     *,
     answer: Answer = Answer.NONE,
     bytes_max: int = DOCUMENT_BYTES_MAX,
+    is_found: bool = False,
     idempotency: Idempotency | None = None,
 ) -> bytes:
     """Change one document in place; `bytes_max` bounds what it may become. Steps and changes: see `update_steps`.
 
+    With is_found the proposer has looked for the document by a filter, and expects the revision that it found: that
+    another write came between decides nothing, and is not remembered under the key.
+
     Outcome: ok with revision and created, data = {"modified", "document": bytes or None, "id": JSON, of a new one};
     collection_not_found; document_not_found; precondition_failed; duplicate_key; or what refuses it, with its reason.
     """
-    return _encode(Op.MODIFY, idempotency, collection, tuple(changes), step, int(answer), bytes_max)
+    return _encode(Op.MODIFY, idempotency, collection, tuple(changes), step, int(answer), bytes_max, is_found)
 
 
 def write_many(
@@ -199,6 +203,8 @@ def write_many(
     idempotency: Idempotency | None = None,
 ) -> bytes:
     """Do several steps. `resume` is given back with the outcome: a retry learns from it where to go on.
+
+    An atomic one with a resume is of documents that were found, as in `modify`.
 
     Outcome: ok, data = {"results": see `decode_results`, "resume"}: fewer results than steps where an ordered one
     stopped. Atomic: the code of the step that refused, its reason and `position` as data, and nothing was done.

@@ -11,7 +11,7 @@ from raftdoc.errors import FormatTooNew, StateCorrupt
 from raftdoc.raft.messages import Entry, EntryKind
 from raftdoc.statemachine.commands import FEATURE_LEVEL
 from raftdoc.statemachine.outcome import Outcome
-from raftdoc.statemachine.refusal import Refused
+from raftdoc.statemachine.refusal import Refused, Undecided
 from raftdoc.statemachine.requests import Requests
 from raftdoc.statemachine.staging import Staged
 
@@ -68,7 +68,7 @@ def apply_commands(target: Target, requests: Requests, entry: Entry) -> list[Out
                 outcomes.append(handler(target, command))
             else:
                 outcomes.append(requests.once(staged, request, handler, target, command))
-        except Refused as refusal:
+        except (Refused, Undecided) as refusal:
             outcomes.append(refusal.outcome)
     return outcomes
 

@@ -14,9 +14,10 @@ from raftdoc.statemachine.database_slice import DatabaseSlice
 from raftdoc.statemachine.dispatch import Command, Handler
 from raftdoc.statemachine.document_writes import delete_document, write_document
 from raftdoc.statemachine.outcome import OK, Outcome
-from raftdoc.statemachine.refusal import Refused
+from raftdoc.statemachine.refusal import Refused, Undecided
 from raftdoc.statemachine.update_changes import Change
 from raftdoc.statemachine.update_steps import (
+    MISSED,
     NO_CHANGE,
     Answer,
     EncodedChange,
@@ -37,6 +38,8 @@ REASONS_BYTES_MAX: Final = 24 * 1024
 
 NOT_FOUND: Final = StepResult("document_not_found")
 STALE: Final = StepResult("precondition_failed")
+TAKEN: Final = StepResult("duplicate_key")
+"""By the _id; an index gives a reason."""
 
 
 class Run:
@@ -72,7 +75,7 @@ class Run:
         collection = self._target.collection(self._name)
         old = None if collection is None else self._target.staged.get(collection.prefix + id_key)
         if kind == StepKind.INSERT:
-            return (StepResult("duplicate_key") if old is not None else self._write(id_key, step[2], None)), None
+            return (TAKEN if old is not None else self._write(id_key, step[2], None)), None
         expected, argument = step[2:4]
         if expected is not None and expected != _revision(old):
             return STALE, None
@@ -102,7 +105,7 @@ class Run:
         document = orjson.loads(_body(old))
         if not change.matches(document):
             # There is a document of this id, so an upsert could only make a second one.
-            return (NOT_FOUND if base is None else StepResult("duplicate_key")), None
+            return (NOT_FOUND if base is None else TAKEN), None
         after = change.changed(document, is_insert=False)
         if after is None:
             return StepResult(OK, 0, _revision(old)), self._shown(answer, old, _body(old))
@@ -165,6 +168,7 @@ class Modify(NamedTuple):
     step: Step
     answer: int
     bytes_max: int
+    is_found: bool
 
 
 class WriteMany(NamedTuple):
@@ -196,7 +200,10 @@ def modify(target: DatabaseSlice, command: Command) -> Outcome:
     )
     result, shown = run.do(fields.step, Answer(fields.answer))
     if result.code != OK:
-        return Outcome(result.code, data=result.reason, time_ms=time_ms)
+        outcome = Outcome(result.code, data=result.reason, time_ms=time_ms)
+        if fields.is_found and (result.code in MISSED or result == TAKEN):
+            raise Undecided(outcome)
+        return outcome
     data = {"modified": bool(result.flags & Flag.MODIFIED), "document": shown}
     is_created = bool(result.flags & Flag.CREATED)
     if is_created:
@@ -226,7 +233,10 @@ def write_many(target: DatabaseSlice, command: Command) -> Outcome:
         target.roll_back(savepoint)
         code, _, _, reason = results[-1]
         data = {**(reason or {}), "position": len(results) - 1}
-        return Outcome(code, data=data, time_ms=time_ms)
+        outcome = Outcome(code, data=data, time_ms=time_ms)
+        if fields.resume is not None and (code in MISSED or results[-1] == TAKEN):
+            raise Undecided(outcome)
+        return outcome
     return _many(results, fields.resume, time_ms)
 
 

@@ -43,6 +43,8 @@ ATOMIC_STEPS_MAX: Final = 4096
 REASON_TEXT_MAX: Final = 200
 """Characters of one text in a reason."""
 NO_CHANGE: Final = -1
+MISSED: Final = frozenset({"precondition_failed", "document_not_found"})
+"""What a step is answered whose document was written after it was found: it is looked at again."""
 
 
 class StepKind(IntEnum):

@@ -182,6 +182,26 @@ def test_atomic_steps_are_all_done_or_none(runner: Runner) -> None:
     assert runner.machine.digest() == recompute_digest(runner.engine, KEYS)
 
 
+def test_race_that_was_lost_decides_nothing_and_leaves_the_key_free(runner: Runner) -> None:
+    key = Idempotency("k", b"p" * 16)
+    stale = update_steps.update(KEY_A, expected=5)
+    for command in (
+        commands.modify("c", stale, [INCREMENT], is_found=True, idempotency=key),
+        commands.write_many("c", [stale], [INCREMENT], mode=Mode.ATOMIC, resume=b"", idempotency=key),
+    ):
+        assert runner.one(command).code == "precondition_failed"
+        assert runner.machine.request_outcome("k") is None
+    again = update_steps.update(KEY_A, expected=1 << 20)
+    assert runner.one(commands.modify("c", again, [INCREMENT], is_found=True, idempotency=key)).is_ok
+    assert runner.one(commands.modify("c", stale, [INCREMENT], is_found=True, idempotency=key)).replayed
+
+
+def test_caller_whose_revision_is_not_there_is_answered_that_for_good(runner: Runner) -> None:
+    key = Idempotency("k", b"p" * 16)
+    stale = commands.modify("c", update_steps.update(KEY_A, expected=5), [INCREMENT], idempotency=key)
+    assert [runner.one(stale).replayed for _ in range(2)] == [False, True]
+
+
 def test_commands_are_bounded() -> None:
     for mode, steps_max in ((Mode.ORDERED, STEPS_MAX), (Mode.ATOMIC, ATOMIC_STEPS_MAX)):
         commands.write_many("c", [update_steps.delete(KEY_A)] * steps_max, mode=mode)
