@@ -19,6 +19,7 @@ from raftdoc.query.context import Context
 from raftdoc.query.expressions.compile import compile_operand
 from raftdoc.query.expressions.scope import VARIES, Builder, Code, Frame, FrameSize, Run, Scope, Value
 from raftdoc.query.expressions.table import OPERATORS
+from raftdoc.query.extent import check_extent
 
 __all__ = ["MISSING", "Context", "Expression", "Missing", "compile_in", "evaluate", "new_scope", "parse_expression"]
 
@@ -61,7 +62,17 @@ def compile_in(scope: Scope, spec: Value, pointer: str) -> Expression:
         InvalidQuery: it is none.
     """
     code: Code = compile_operand(spec, scope, pointer)
-    return Expression(code.run, code.constant, [MISSING] * (scope.size.slots - 2) or _NO_SLOTS)
+    run = _bounded(code.run, pointer) if scope.size.builds and not code.is_constant else code.run
+    return Expression(run, code.constant, [MISSING] * (scope.size.slots - 2) or _NO_SLOTS)
+
+
+def _bounded(run: Run, pointer: str) -> Run:
+    def run_bounded(frame: Frame) -> Value:
+        value = run(frame)
+        check_extent(value, pointer)
+        return value
+
+    return run_bounded
 
 
 def evaluate(expression: Expression, document: Value, context: Context) -> Value:

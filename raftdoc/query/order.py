@@ -11,6 +11,7 @@ from typing import Any, Final
 from raftdoc.document.path import MISSING
 from raftdoc.document.tagged import decimal_of
 from raftdoc.document.value import sort_key
+from raftdoc.query.extent import check_extent
 from raftdoc.query.numbers import is_decimal, is_zero
 
 _MISSING_KEY: Final = (0,)
@@ -18,8 +19,15 @@ _PLAIN: Final = frozenset({int, float, str})
 
 
 def order_key(value: Any) -> tuple[Any, ...]:
-    """Return a tuple that sorts as the value does, MISSING first."""
-    return _MISSING_KEY if value is MISSING else sort_key(value)
+    """Return a tuple that sorts as the value does, MISSING first.
+
+    Raises:
+        InvalidQuery: the value is too large or too deep to be compared.
+    """
+    if value is MISSING:
+        return _MISSING_KEY
+    check_extent(value)
+    return sort_key(value)
 
 
 def identity_key(value: Any) -> Hashable:

@@ -173,3 +173,18 @@ def test_chance_comes_from_the_seed() -> None:
     assert first == again
     assert first[0] != first[1]
     assert all(0 <= number < 1 for number in first)
+
+
+@pytest.mark.parametrize(
+    "built", [["$$value", "$$value"], {"a": "$$value", "b": "$$value"}, {"$concatArrays": ["$$value", "$$value"]}]
+)
+def test_a_value_that_doubles_with_every_step_is_refused_and_not_written_out(built) -> None:
+    spec = {"$reduce": {"input": {"$range": [0, "$n"]}, "initialValue": [1], "in": built}}
+    assert refusal_of(spec, {"n": 60})[1] in (146, 10334)
+    assert refusal_of({"$eq": [spec, 1]}, {"n": 60})[1] in (146, 10334)
+    assert value_of({"$isArray": {"$literal": [1]}}) is True
+
+
+def test_a_value_that_deepens_with_every_step_is_refused() -> None:
+    spec = {"$reduce": {"input": {"$range": [0, "$n"]}, "initialValue": 1, "in": ["$$value"]}}
+    assert refusal_of(spec, {"n": 5000})[1] == 15

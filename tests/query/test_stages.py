@@ -224,3 +224,7 @@ def test_pipelines_are_bounded_in_length_and_depth() -> None:
 )
 def test_what_is_no_pipeline_is_refused_where_it_stands(stages, pointer: str, mongo_code: int) -> None:
     assert refusal_of(stages) == (pointer, mongo_code)
+
+
+def test_a_document_that_doubles_with_every_stage_is_refused() -> None:
+    assert refusal_of([{"$set": {"a": ["$a", "$a"]}}] * 60, [{"a": [1, 2]}])[1] == 10334

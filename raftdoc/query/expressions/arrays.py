@@ -13,7 +13,7 @@ from raftdoc.query.order import are_equal, identity_key
 from raftdoc.query.type_names import INT32_MAX, INT32_MIN, type_name
 
 ARRAY_LENGTH_MAX: Final = 1_000_000
-"""Of an array that an operator makes out of numbers alone."""
+"""Of an array that an operator makes out of others, or of numbers alone."""
 
 
 def int32(value: Value, pointer: str, *, not_number: int, not_whole: int) -> int:
@@ -108,6 +108,8 @@ def _concat_arrays(arrays: list[Value], pointer: str) -> Value:
         if not isinstance(array, list):
             raise fault(f"only arrays can be joined, not {type_name(array)}", pointer, 28664)
         joined += array
+        if len(joined) > ARRAY_LENGTH_MAX:
+            raise fault(f"a joined array has at most {ARRAY_LENGTH_MAX} elements", pointer, 146)
     return joined
 
 

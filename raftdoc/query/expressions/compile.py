@@ -23,6 +23,14 @@ FAILED_TO_PARSE: Final = 9
 UNKNOWN_OPERATOR: Final = 168
 NO_CLUSTER_TIME: Final = 10071200
 
+_BUILDING: Final = frozenset(
+    {
+        "$map", "$reduce", "$zip", "$concatArrays", "$setField", "$mergeObjects", "$objectToArray", "$arrayToObject",
+        "$setUnion",
+    }
+)  # fmt: skip
+"""Operators that can put one part into a value several times."""
+
 _VARIABLE = re.compile(r"[A-Za-z\u0080-\U0010ffff][A-Za-z0-9_\u0080-\U0010ffff]*")
 _BINDABLE = re.compile(r"(?:[a-z\u0080-\U0010ffff][A-Za-z0-9_\u0080-\U0010ffff]*|CURRENT)")
 
@@ -132,6 +140,7 @@ def _compile_array(spec: list[Value], scope: Scope, pointer: str) -> Code:
     codes = [compile_operand(element, scope, f"{pointer}/{place}") for place, element in enumerate(spec)]
     if all(code.is_constant for code in codes):
         return constant([None if code.constant is MISSING else code.constant for code in codes])
+    scope.size.builds = True
     runs = [code.run for code in codes]
 
     def run(frame: Frame) -> Value:
@@ -151,6 +160,8 @@ def _compile_object(spec: dict[str, Value], scope: Scope, pointer: str) -> Code:
     builder = scope.operators.get(name)
     if builder is None:
         raise fault(f"there is no operator {name!r}", f"{pointer}/{escaped(name)}", UNKNOWN_OPERATOR)
+    if name in _BUILDING:
+        scope.size.builds = True
     return builder(spec[name], scope, f"{pointer}/{escaped(name)}")
 
 
@@ -186,6 +197,7 @@ def _compile_fields(spec: dict[str, Value], scope: Scope, pointer: str) -> Code:
         codes[name] = compile_operand(member, scope, below)
     if all(code.is_constant for code in codes.values()):
         return constant({name: code.constant for name, code in codes.items() if code.constant is not MISSING})
+    scope.size.builds = True
     runs = [(name, code.run) for name, code in codes.items()]
 
     def run(frame: Frame) -> Value:

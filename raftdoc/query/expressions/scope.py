@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 from raftdoc.errors import InvalidQuery
 from raftdoc.query.context import Context
+from raftdoc.query.extent import check_extent
 
 Value: TypeAlias = Any
 """A JSON value, or MISSING."""
@@ -52,7 +53,11 @@ Builder: TypeAlias = "Callable[[Value, Scope, str], Code]"
 
 @dataclass(slots=True)
 class FrameSize:
+    """What is known of a frame and of the expression that it is for, as more of it is compiled."""
+
     slots: int = _FIRST_FREE_SLOT
+    builds: bool = False
+    """Whether the expression makes arrays or objects: its value may be larger than what it is made of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,5 +115,7 @@ def fold(run: Run, operands: Sequence[Code], scope: Scope) -> Code:
         InvalidQuery: the constant operands are what the operator cannot take.
     """
     if scope.folds and all(operand.constant is not VARIES for operand in operands):
-        return constant(run([{}, Context()]))
+        value = run([{}, Context()])
+        check_extent(value)
+        return constant(value)
     return Code(run)

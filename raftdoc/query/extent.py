@@ -1,0 +1,46 @@
+"""How large a value would be written out: an expression can build one that shares its parts.
+
+    {"$reduce": {"input": {"$range": [0, 60]}, "initialValue": [1], "in": ["$$value", "$$value"]}}
+
+has sixty lists in memory and 2^60 elements on the wire. Whatever goes through all of a value (a comparison, a key,
+the encoder) is therefore handed only values of bounded extent.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from raftdoc.errors import InvalidQuery
+
+VALUES_MAX: Final = 1_000_000
+"""Members and elements, those of shared parts as often as they would be written."""
+DEPTH_MAX: Final = 200
+
+TOO_LARGE: Final = 10334
+TOO_DEEP: Final = 15
+
+
+def check_extent(value: Any, pointer: str = "") -> None:
+    """Check that a value is not too large or too deep, in time linear in what is in memory.
+
+    Raises:
+        InvalidQuery: it is.
+    """
+    if type(value) is list or type(value) is dict:
+        _count(value, {}, 0, pointer)
+
+
+def _count(value: Any, known: dict[int, int], depth: int, pointer: str) -> int:
+    counted = known.get(id(value))
+    if counted is not None:
+        return counted
+    if depth >= DEPTH_MAX:
+        raise InvalidQuery(f"a value has at most {DEPTH_MAX} levels", pointer=pointer, mongo_code=TOO_DEEP)
+    total = len(value)
+    for part in value.values() if type(value) is dict else value:
+        if type(part) is list or type(part) is dict:
+            total += _count(part, known, depth + 1, pointer)
+    if total > VALUES_MAX:
+        raise InvalidQuery(f"a value has at most {VALUES_MAX} parts", pointer=pointer, mongo_code=TOO_LARGE)
+    known[id(value)] = total
+    return total
