@@ -12,6 +12,7 @@ Source: pcre2pattern(3); https://github.com/google/re2/wiki/Syntax.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -72,6 +73,11 @@ class Pattern:
         assert self._finder is not None, self.source
         found = self._finder.search(text, start)
         return None if found is None else (found.span(), found.groups())
+
+    def find_all(self, text: str) -> Iterator[tuple[tuple[int, int], tuple[str | None, ...]]]:
+        """Yield the spans, in code points, and the captures of all matches; the text is encoded once."""
+        for found in self._finder.finditer(text):
+            yield found.span(), found.groups()
 
 
 def compile_pattern(

@@ -64,15 +64,10 @@ def _find_all(text: str, pattern: Pattern) -> Value:
 
 
 def _found(text: str, pattern: Pattern) -> Iterator[dict[str, Any]]:
-    place = 0
-    # Nothing is looked for behind the last character, but in an empty text.
-    while place < len(text) or not place:
-        match = pattern.find(text, place)
-        if match is None:
-            return
-        (start, stop), captures = match
-        yield {"match": text[start:stop], "idx": start, "captures": list(captures)}
-        place = stop if stop > start else stop + 1
+    for (start, stop), captures in pattern.find_all(text):
+        # Nothing is looked for behind the last character, but in an empty text.
+        if start < len(text) or not text:
+            yield {"match": text[start:stop], "idx": start, "captures": list(captures)}
 
 
 OPERATORS: Final[Mapping[str, Builder]] = {
