@@ -12,7 +12,7 @@ time passes when told. n1 has the shortest election timeout, n2 the next.
     deliver newest n1->n2       only the last of them: it overtakes the others
     drop [n1->n2] [Kind]
     keep [n1->n2] [Kind]        put aside; `late` delivers it, whoever is cut off by then
-    inject n2->n3 append term 2 prev 1@1 commit 2 terms 2,2
+    inject n2->n3 append term 2 prev 1@1 commit 2 terms 2,2:n1.n2    the second has a configuration of these voters
     inject n2->n3 vote term 2 log 5@1
     persist n1 [2]              its oldest tasks, all by default
     settle                      persist and deliver until nothing waits
@@ -40,11 +40,13 @@ from raftdoc.raft import (
 )
 from raftdoc.raft.messages import (
     AppendEntries,
+    Entry,
     HardState,
     Message,
     VoteRequest,
 )
 
+from .crew import configuration_entry
 from .disk import Disk
 from .lone import MS, entries, settings
 from .words import membership_of, span, task_of, words_of
@@ -262,7 +264,7 @@ class Stage:
         index, at_term = (int(part) for part in values["prev" if words[1] == "append" else "log"].split("@"))
         message: Message
         if words[1] == "append":
-            new = entries(index + 1, *(int(text) for text in values["terms"].split(",")))
+            new = tuple(_entry(index + 1 + offset, text) for offset, text in enumerate(values["terms"].split(",")))
             commit = Index(int(values["commit"]))
             message = AppendEntries(term, Index(index), Term(at_term), commit, new, self.now_ns, 0, STRANGER)
         else:
@@ -380,6 +382,13 @@ class Stage:
             self._tell(f"{actor.node}->{peer} {words_of(message, self.now_ns)}{lost}")
             if not lost:
                 self.waiting.append((actor.node, peer, message))
+
+
+def _entry(index: int, text: str) -> Entry:
+    term, _, voters = text.partition(":")
+    if not voters:
+        return entries(index, int(term))[0]
+    return configuration_entry(index, int(term), Configuration(_names(voters.replace(".", ","))))
 
 
 def _names(text: str) -> tuple[NodeId, ...]:
