@@ -232,7 +232,7 @@ class SnapshotReceiver:
         assert stream.machine is not None
         self._incarnations.drop(GroupKeys(replica.group, replica.incarnation))
         self._metrics.installed.value += 1
-        self._log(stream, "installed", now_ns)
+        self._log_installed(stream, now_ns)
         self._answer_from(stream, StreamState.DONE)
         return Installed(stream.keys.incarnation, stream.machine)
 
@@ -377,11 +377,10 @@ class SnapshotReceiver:
         chunk_count, after = (0, b"") if stream is None else (stream.chunk_count, stream.after)
         self._node.send(peer, group, SnapshotStatus(id, int(state), chunk_count, after))
 
-    def _log(self, stream: Incoming, what: str, now_ns: int) -> None:
+    def _log_installed(self, stream: Incoming, now_ns: int) -> None:
         seconds = max(1, now_ns - stream.began_ns) / NS_PER_S
         log.info(
-            "snapshot %s group=%d from=%s index=%d chunks=%d bytes=%d seconds=%.1f bytes_per_s=%d",
-            what,
+            "snapshot installed group=%d from=%s index=%d chunks=%d bytes=%d seconds=%.1f bytes_per_s=%d",
             stream.replica.group,
             stream.sender,
             stream.meta.index,

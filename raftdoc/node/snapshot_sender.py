@@ -43,6 +43,9 @@ log = logging.getLogger("raftdoc.node")
 
 Key = tuple[GroupId, NodeId]
 
+PROGRESS = " group=%d to=%s index=%d chunks=%d bytes=%d seconds=%.1f bytes_per_s=%d"
+"""Of a log line, behind what happens."""
+
 
 class Stage(Enum):
     OFFERED = "offered"
@@ -286,7 +289,7 @@ class SnapshotSender:
             self._ask(stream, now_ns)
         if now_ns - stream.logged_ns > SNAPSHOT_PROGRESS_MS * NS_PER_MS:
             stream.logged_ns = now_ns
-            self._log(stream, "goes on", now_ns)
+            self._log(stream, "snapshot goes on", now_ns)
 
     def _ask(self, stream: Outgoing, now_ns: int) -> None:
         """Nothing was heard: find out where the receiver is, or have the end answered."""
@@ -303,7 +306,7 @@ class SnapshotSender:
             self._failures.pop(key, None)
             self._held[key[0]] = (stream.meta.index, now_ns + SNAPSHOT_HOLD_MS * NS_PER_MS)
             self._metrics.sent.value += 1
-            self._log(stream, "sent", now_ns)
+            self._log(stream, "snapshot sent", now_ns)
             self._release(stream)
         else:
             self._failures[key] = self._failures.get(key, 0) + 1
@@ -326,8 +329,7 @@ class SnapshotSender:
     def _log(self, stream: Outgoing, what: str, now_ns: int) -> None:
         seconds = max(1, now_ns - stream.began_ns) / NS_PER_S
         log.info(
-            "snapshot %s group=%d to=%s index=%d chunks=%d bytes=%d seconds=%.1f bytes_per_s=%d",
-            what,
+            what + PROGRESS,
             stream.replica.group,
             stream.peer,
             stream.meta.index,

@@ -90,7 +90,7 @@ async def measure(documents: int, *, under_load: bool) -> None:
                 assert victim.process is not None
                 if victim.process.poll() is not None:
                     raise RuntimeError(victim.log_path.read_text()[-3000:])
-                return re.findall(rf"snapshot {what} group=[1-9].*", victim.log_path.read_text())
+                return re.findall(rf'"snapshot {what}" group=[1-9].*', victim.log_path.read_text())
 
             await wait_until("the snapshot comes", lambda: has_said("comes"), 100.0)
             before_receiver = cpu_s(victim)
