@@ -41,7 +41,15 @@ from raftdoc.api.router import Router
 from raftdoc.api.settings import HttpSettings
 from raftdoc.api.targets import read_query, split_target
 from raftdoc.database.requests import Request
-from raftdoc.errors import Fatal, InvalidRequest, MethodNotAllowed, OutcomeKind, RaftdocError, UnsupportedMediaType
+from raftdoc.errors import (
+    Fatal,
+    InvalidRequest,
+    MethodNotAllowed,
+    NotHosted,
+    OutcomeKind,
+    RaftdocError,
+    UnsupportedMediaType,
+)
 from raftdoc.ids import NodeId
 from raftdoc.limits import NS_PER_MS
 
@@ -284,6 +292,9 @@ class Dispatcher:
         except Fatal as error:
             return self._bug(call, error)
         except RaftdocError as error:
+            if isinstance(error, NotHosted) and call.route.body is not Body.DOCUMENTS and not is_forwarded(call):
+                # The database has moved, or was made, since the request came: its nodes are known by now.
+                return self._forwarding.forward(call, self._elsewhere(call.parameters[0]))
             return self._problem(call, error) if call.payload.is_eof() else self._discard(call, error)
         except Exception as error:  # noqa: BLE001  # one of the three edges, see below
             # Whatever a handler stumbles over is logged and answered, never shown.

@@ -57,7 +57,7 @@ class Staleness:
 
     def leader(self, group: GroupId) -> NodeId | None:
         """Return the peer that said last that it leads a group by a valid lease; None where none did."""
-        return next((peer for peer, groups in sorted(self._leads.items()) if group in groups), None)
+        return next((peer for peer, groups in self._leads.items() if group in groups), None)
 
     def applied_index(self, peer: NodeId, group: GroupId) -> Index | None:
         """Return how far a peer said that it has applied a group; None when it is not known."""

@@ -10,7 +10,8 @@ What nobody asked for (3 and 4, for a group that is complete) happens one replic
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final
 
 from raftdoc.ids import NodeId
@@ -18,6 +19,8 @@ from raftdoc.sharding.view import GroupView, Move, NodeView, View
 
 CATALOG_VOTERS_MAX: Final = 5
 LOAD_DIFFERENCE_MAX: Final = 1
+NODES_TRIED_MAX: Final = 8
+"""Of the most and of the least loaded: this is worked out again and again, in a loop that serves requests."""
 
 
 def choose(view: View, count: int) -> tuple[NodeId, ...]:
@@ -48,7 +51,9 @@ def plan(view: View) -> list[Move]:
     """Return what has to be moved now, by group; where nothing has to, what is better moved, one replica at most."""
     loads = view.loads()
     moves = []
-    for group in sorted(view.groups):
+    for group in sorted(view.groups, key=lambda group: group.group):
+        if _is_in_place(view, group):
+            continue
         wanted = target(view, group, loads)
         if wanted != tuple(sorted(group.replicas)):
             moves.append(Move(group.group, wanted))
@@ -101,29 +106,54 @@ def _shift(loads: dict[NodeId, int], before: Iterable[NodeId], after: Iterable[N
                 loads[node] += change
 
 
+def _is_in_place(view: View, group: GroupView) -> bool:
+    """Return whether rules 1 and 2 ask for nothing; told without looking at every node."""
+    return len(group.replicas) >= group.replica_count and all(_may_stay(view, group, node) for node in group.replicas)
+
+
 def _better(view: View, loads: Mapping[NodeId, int]) -> Move | None:
-    """Return the one exchange of a replica that helps rule 3, else rule 4, most."""
-    best: tuple[tuple[int, int], bool, Move] | None = None
-    candidates = [node for node in view.members() if node.is_alive]
-    for group in sorted(view.groups):
-        for old in group.replicas:
-            for new in candidates:
-                gain = _gain(view, group, old, new, loads)
-                if gain is not None and (best is None or (gain, old != group.leader) > best[:2]):
-                    replicas = tuple(sorted({*group.replicas, new.id} - {old}))
-                    best = gain, old != group.leader, Move(group.group, replicas)
-    return None if best is None else best[2]
+    """Return the one exchange of a replica that helps rule 3, else rule 4."""
+    living = [node for node in view.members() if node.is_alive]
+    return _spread(view, living, loads) or _even_out(view, living, loads)
 
 
-def _gain(
-    view: View, group: GroupView, old: NodeId, new: NodeView, loads: Mapping[NodeId, int]
-) -> tuple[int, int] | None:
-    """Return (hosts gained, load evened out) of one exchange; None where it does not help."""
-    if new.id in group.replicas:
-        return None
-    others = {view.nodes[node].host for node in group.replicas if node != old}
-    hosts = int(new.host not in others) - int(view.nodes[old].host not in others)
-    evened = loads[old] - loads[new.id]
-    if hosts > 0 or (hosts == 0 and evened > LOAD_DIFFERENCE_MAX):
-        return hosts, evened
+def _spread(view: View, living: Sequence[NodeView], loads: Mapping[NodeId, int]) -> Move | None:
+    """Return the exchange that brings a group to one host more."""
+    host_count = len({node.host for node in living})
+    for group in sorted(view.groups, key=lambda group: group.group):
+        hosts = [view.nodes[node].host for node in group.replicas if node in view.nodes]
+        if len(set(hosts)) == len(hosts) or len(set(hosts)) >= host_count:
+            continue
+        crowded = [node for node in group.replicas if hosts.count(view.nodes[node].host) > 1]
+        old = max(crowded, key=lambda node: (node != group.leader, loads[node], node))
+        free = [node for node in living if node.host not in hosts]
+        if free:
+            return _exchange(group, old, min(free, key=lambda node: (loads[node.id], node.id)).id)
     return None
+
+
+def _even_out(view: View, living: Sequence[NodeView], loads: Mapping[NodeId, int]) -> Move | None:
+    """Return the exchange from one of the most loaded nodes to one of the least loaded that makes no host crowded."""
+    leads = Counter(group.leader for group in view.groups)
+    heavy = sorted(view.members(), key=lambda node: (-loads[node.id], leads[node.id], node.id))[:NODES_TRIED_MAX]
+    light = sorted(living, key=lambda node: (loads[node.id], node.id))[:NODES_TRIED_MAX]
+    for old in heavy:
+        for new in light:
+            if loads[old.id] - loads[new.id] <= LOAD_DIFFERENCE_MAX:
+                break
+            fitting = [group for group in view.groups if _fits(view, group, old, new)]
+            if fitting:
+                return _exchange(min(fitting, key=lambda group: (group.leader == old.id, group.group)), old.id, new.id)
+    return None
+
+
+def _fits(view: View, group: GroupView, old: NodeView, new: NodeView) -> bool:
+    """Return whether a replica of a group may go from one node to the other by rule 3."""
+    if old.id not in group.replicas or new.id in group.replicas:
+        return False
+    others = {view.nodes[node].host for node in group.replicas if node != old.id}
+    return new.host not in others or old.host in others
+
+
+def _exchange(group: GroupView, old: NodeId, new: NodeId) -> Move:
+    return Move(group.group, tuple(sorted({*group.replicas, new} - {old})))

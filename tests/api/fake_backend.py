@@ -84,7 +84,7 @@ class FakeBackend:
         """What answers name in the place of the one group, as if several had answered."""
         self.requests: list[Request] = []
         self.moved: dict[str, tuple[str, ...]] = {}
-        """URLs of the nodes that have a database which this one has not."""
+        """URLs of the nodes that have a database which this one has not; it knows only after the next failure."""
         updates = FakeUpdates(self._documents, self._write)
         self.patch_document = updates.patch_document
         self.change_documents = updates.change_documents
@@ -315,7 +315,7 @@ class FakeBackend:
     # The cluster ----------------------------------------------------------------------------------
 
     def elsewhere(self, database: str) -> tuple[str, ...]:
-        return self.moved.get(database, ())
+        return () if self.failures else self.moved.get(database, ())
 
     def cluster_status(self) -> ClusterStatus:
         groups = [(CATALOG_GROUP, None), *((d.info.group, name) for name, d in self.written.items())]

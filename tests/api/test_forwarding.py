@@ -9,10 +9,13 @@ import pytest
 import pytest_asyncio
 
 from raftdoc.api.server import HttpServer
+from raftdoc.database.requests import DatabaseInfo
+from raftdoc.errors import NotHosted
+from raftdoc.ids import GroupId, NodeId
 from raftdoc.telemetry.metrics import Registry
 
 from .conftest import SMALL, Api
-from .fake_backend import FakeBackend
+from .fake_backend import Database, FakeBackend
 from .wire import Wire
 
 DOCS = "/v1/dbs/shop/collections/orders/docs"
@@ -81,6 +84,15 @@ async def test_an_idempotency_key_is_the_same_there(filled: Api) -> None:
 
 async def test_a_node_that_is_gone_is_passed_over(filled: Api) -> None:
     assert (await filled("PUT", "/v1/dbs/second/collections/c/docs/1", {})).status == 201
+
+
+async def test_a_database_that_moves_meanwhile_is_followed(filled: Api, backend: FakeBackend) -> None:
+    backend.written["shop"] = Database(DatabaseInfo("shop", GroupId(1), 0, {}, ()))
+    backend.failures = [NotHosted(GroupId(1), (NodeId("n2"),))]
+    assert (await filled("PUT", f"{DOCS}/1", {"n": 1})).status == 201
+    backend.failures = [NotHosted(GroupId(1), (NodeId("n2"),))]
+    assert (await filled("GET", f"{DOCS}/1")).json() == {"_id": "1", "n": 1}
+    assert backend.written["shop"].collections == {}
 
 
 async def test_without_a_node_that_answers_it_is_503(filled: Api) -> None:
