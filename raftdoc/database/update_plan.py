@@ -90,7 +90,13 @@ class Plan:
             if wanted.multi and self._update.is_replacement:
                 detail = "a replacement is for one document, not for many"
                 raise InvalidQuery(detail, pointer="/update", mongo_code=FAILED_TO_PARSE)
+        self._change_size = 0 if wanted.is_delete else len(orjson.dumps(wanted.update))
         self._has_portable_filter = is_portable(self.filter.root)
+
+    @property
+    def change_size(self) -> int:
+        """By how many bytes a document may grow, about."""
+        return self._change_size
 
     @property
     def runs_at_apply(self) -> bool:

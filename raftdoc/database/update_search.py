@@ -97,7 +97,7 @@ class Search:
         while True:
             slice_, following = self._slice(replica, keys, after)
             for found in slice_:
-                document_bytes += found.size
+                document_bytes += found.size + self._plan.change_size
                 key_bytes += len(found.key)
                 is_over = document_bytes > bounds.document_bytes or key_bytes > bounds.key_bytes
                 if batch and (is_over or len(batch) >= bounds.documents):

@@ -22,13 +22,15 @@ def equalities(node: Node, pointer: str = "/filter") -> dict[Path, JsonValue]:
         InvalidQuery: a path, or part of it, has two.
     """
     found: dict[Path, JsonValue] = {}
+    above: set[Path] = set()
+    """Every proper beginning of a path that was found."""
     for path, value in _collect(node):
-        for other in found:
-            shorter = min(len(path), len(other))
-            if path[:shorter] == other[:shorter]:
-                detail = f"the filter names two values for {'.'.join(path)!r}: the new document cannot be made from it"
-                raise InvalidQuery(detail, pointer=pointer, mongo_code=NOT_SINGLE_VALUE)
+        beginnings = [path[:length] for length in range(1, len(path))]
+        if path in found or path in above or any(beginning in found for beginning in beginnings):
+            detail = f"the filter names two values for {'.'.join(path)!r}: the new document cannot be made from it"
+            raise InvalidQuery(detail, pointer=pointer, mongo_code=NOT_SINGLE_VALUE)
         found[path] = value
+        above.update(beginnings)
     return found
 
 

@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 import orjson
 
 from raftdoc.errors import InvalidRequest, PatchConflict, TooLarge
+from raftdoc.limits import ATOMIC_BATCH_BYTES_MAX, MIB
 from raftdoc.statemachine.collection import DOCUMENT_HEADER, Collection
 from raftdoc.statemachine.commands import Op
 from raftdoc.statemachine.database_slice import DatabaseSlice
@@ -42,6 +43,27 @@ TAKEN: Final = StepResult("duplicate_key")
 """By the _id; an index gives a reason."""
 
 
+class WriteLimit(NamedTuple):
+    """How much one command writes before what is left of it is refused."""
+
+    written_bytes: int
+    rest: StepResult
+
+
+LIMIT_OF_CHUNK: Final = WriteLimit(2 * MIB, STALE)
+"""Of an update by filter: the rest is looked at again, and comes with the next chunk."""
+LIMIT_OF_BULK: Final = WriteLimit(
+    2 * ATOMIC_BATCH_BYTES_MAX,
+    StepResult("over_budget", 0, 0, {"detail": "the lines before it wrote too much at once"}),
+)
+LIMIT_OF_ATOMIC: Final = WriteLimit(
+    2 * ATOMIC_BATCH_BYTES_MAX,
+    StepResult(
+        "too_large", 0, 0, reason_of(TooLarge("what an atomic command writes", limit=2 * ATOMIC_BATCH_BYTES_MAX))
+    ),
+)
+
+
 class Run:
     """One command under way: its collection, and its changes, each parsed when a step first needs it."""
 
@@ -60,6 +82,7 @@ class Run:
         self._parsed: dict[int, Change] = {}
         self._bytes_max = bytes_max
         self._answered_bytes_max = answered_bytes_max
+        self.written_bytes = 0
 
     def do(self, step: Step, answer: Answer = Answer.NONE) -> tuple[StepResult, bytes | None]:
         """Do one step, or nothing; return what became of it, and the document that the answer is to show."""
@@ -134,6 +157,7 @@ class Run:
         if collection is None:
             return StepResult("limit_reached")
         revision = write_document(target, collection, id_key, document, old)
+        self.written_bytes += len(document)
         return StepResult(OK, Flag.MODIFIED if old is not None else Flag.CREATED, revision)
 
     def _change(self, number: int) -> Change:
@@ -225,26 +249,29 @@ def write_many(target: DatabaseSlice, command: Command) -> Outcome:
     time_ms = target.staged.time_ms
     run = Run(target, fields.collection, fields.changes, bytes_max=fields.bytes_max)
     if fields.mode != Mode.ATOMIC:
-        results = _do_steps(run, fields.steps, stops=fields.mode == Mode.ORDERED)
+        limit = LIMIT_OF_BULK if fields.resume is None else LIMIT_OF_CHUNK
+        results = _do_steps(run, fields.steps, stops=fields.mode == Mode.ORDERED, limit=limit)
         return _many(results, fields.resume, time_ms)
     savepoint = target.savepoint()
-    results = _do_steps(run, fields.steps, stops=True)
-    if results and results[-1].code != OK:
-        target.roll_back(savepoint)
-        code, _, _, reason = results[-1]
-        data = {**(reason or {}), "position": len(results) - 1}
-        outcome = Outcome(code, data=data, time_ms=time_ms)
-        if fields.resume is not None and (code in MISSED or results[-1] == TAKEN):
-            raise Undecided(outcome)
-        return outcome
-    return _many(results, fields.resume, time_ms)
+    results = _do_steps(run, fields.steps, stops=True, limit=LIMIT_OF_ATOMIC)
+    if not results or results[-1].code == OK:
+        return _many(results, fields.resume, time_ms)
+    target.roll_back(savepoint)
+    code, _, _, reason = results[-1]
+    outcome = Outcome(code, data={**(reason or {}), "position": len(results) - 1}, time_ms=time_ms)
+    if fields.resume is not None and (code in MISSED or results[-1] == TAKEN):
+        raise Undecided(outcome)
+    return outcome
 
 
-def _do_steps(run: Run, steps: Sequence[Step], *, stops: bool) -> list[StepResult]:
-    """Return what became of the steps that were done: with `stops`, up to the first that was refused."""
+def _do_steps(run: Run, steps: Sequence[Step], *, stops: bool, limit: WriteLimit) -> list[StepResult]:
+    """Return what became of the steps that were done: with `stops`, up to the first that was refused.
+
+    When as many bytes are written as the limit says, the rest is not done, and answered as it says.
+    """
     results = []
     for step in steps:
-        result, _ = run.do(step)
+        result = limit.rest if run.written_bytes >= limit.written_bytes else run.do(step)[0]
         results.append(result)
         if stops and result.code != OK:
             break

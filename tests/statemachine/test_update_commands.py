@@ -202,6 +202,28 @@ def test_caller_whose_revision_is_not_there_is_answered_that_for_good(runner: Ru
     assert [runner.one(stale).replayed for _ in range(2)] == [False, True]
 
 
+def _growing(count: int, bytes_each: int) -> tuple[list[update_steps.Step], list[Any]]:
+    items = [commands.put("g", f"{number}", b'{"_id":"%d"}' % number) for number in range(count)]
+    grow = update_steps.change(ChangeKind.UPDATE, {"$set": {"text": "x" * bytes_each}})
+    return items, [[update_steps.update(id_key(f"{number}")) for number in range(count)], [grow]]
+
+
+def test_chunk_leaves_what_would_write_too_much_to_the_next(runner: Runner) -> None:
+    items, (steps, changes) = _growing(6, 600_000)
+    runner.run(*items)
+    outcome = runner.one(commands.write_many("g", steps, changes, mode=Mode.UNORDERED, resume=b""))
+    codes = [result.code for result in decode_results(outcome.data["results"])]
+    assert codes == ["ok"] * 4 + ["precondition_failed"] * 2
+
+
+def test_atomic_command_that_writes_too_much_is_refused(runner: Runner) -> None:
+    items, (steps, changes) = _growing(20, 1_000_000)
+    runner.run(*items)
+    before = runner.machine.digest()["g"]
+    assert runner.one(commands.write_many("g", steps, changes, mode=Mode.ATOMIC)).code == "too_large"
+    assert runner.machine.digest()["g"] == before
+
+
 def test_commands_are_bounded() -> None:
     for mode, steps_max in ((Mode.ORDERED, STEPS_MAX), (Mode.ATOMIC, ATOMIC_STEPS_MAX)):
         commands.write_many("c", [update_steps.delete(KEY_A)] * steps_max, mode=mode)
