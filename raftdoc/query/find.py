@@ -17,7 +17,7 @@ from raftdoc.document.value import JsonValue, sort_key
 from raftdoc.errors import IndexRequired, InvalidCursor, QueryOverBudget
 from raftdoc.limits import DISTINCT_BYTES_MAX, LIST_BYTES_MAX
 from raftdoc.query.context import Context
-from raftdoc.query.execute import Counters, Document, Row, Rows, count_entries, run_plan
+from raftdoc.query.execute import PAUSE_ROWS, Counters, Document, Row, Rows, count_entries, run_plan
 from raftdoc.query.filter import Filter
 from raftdoc.query.plan import Plan
 from raftdoc.query.planner import Wanted, candidates
@@ -29,6 +29,8 @@ from raftdoc.query.sorter import Sorter
 
 NO_PLAN: Final = 291
 EXCEEDED_MEMORY: Final = 292
+ROW_BYTES: Final = 200
+"""What a row takes beside its body, about."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,11 +156,13 @@ def _sorted_rows(rows: Rows, query: FindQuery) -> Rows:
             yield None
             continue
         key, id_key = query.sort.key(row.decoded()), row.position.id_key
-        if after is None or (key, id_key) > after:
-            size = len(row.body or b"") + 200
+        if sorter.takes(key + id_key) and (after is None or (key, id_key) > after):
+            size = len(row.body or b"") + ROW_BYTES
             sorter.add(key + id_key, row._replace(position=Position("s", "", key, id_key), document=None), size)
-    for _, row in sorter.rows():
+    for count, (_, row) in enumerate(sorter.rows(), 1):
         yield row
+        if count % PAUSE_ROWS == 0:
+            yield None
 
 
 def count(query: Selection, reader: DocumentReader, context: Context) -> Iterator[tuple[int, Plan, Counters] | None]:

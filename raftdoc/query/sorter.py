@@ -31,7 +31,13 @@ class Sorter:
         self._open: list[tuple[bytes, Any]] = []
         self._runs: list[list[tuple[bytes, Any]]] = []
         self._held = 0
+        self._worst: bytes | None = None
+        """The key of the last row kept, once there are as many as wanted."""
         self._bytes = 0
+
+    def takes(self, key: bytes) -> bool:
+        """Return whether a row of this key can still be in the answer: most rows of a long scan cannot."""
+        return self._worst is None or key < self._worst
 
     def add(self, key: bytes, row: Any, size: int) -> None:
         """Take a row of about `size` bytes.
@@ -62,6 +68,7 @@ class Sorter:
             if len(kept) % RUN_ROWS == 0:
                 yield
         self._runs, self._open, self._held = [kept], [], len(kept)
+        self._worst = kept[-1][0]
         # Rows of one collection are alike: what is kept is taken for the same share of bytes.
         self._bytes = int(self._bytes * share)
 
