@@ -46,6 +46,7 @@ STAGES: Final[Mapping[str, StageBuilder]] = {
 }
 
 _WRITING: Final = frozenset({"$out", "$merge"})
+_WRITING_INSIDE: Final = {"$lookup": 51047, "$unionWith": 31441}
 _ELSEWHERE: Final = frozenset(
     {
         "$changeStream", "$changeStreamSplitLargeEvent", "$collStats", "$currentOp", "$geoNear", "$indexStats",
@@ -121,10 +122,12 @@ def _parse_stage(spec: Value, pointer: str, setting: Setting) -> Stage:
 
 
 def _number_of_unknown(name: str, setting: Setting) -> int:
-    if setting.is_in_facet and name in _WRITING | _ELSEWHERE:
+    if name in _WRITING and setting.inside in _WRITING_INSIDE:
+        return _WRITING_INSIDE[setting.inside]
+    if name in _WRITING | _ELSEWHERE and setting.is_in_facet:
         return NOT_IN_FACET
     if name in _WRITING:
-        return {"$lookup": 51047, "$unionWith": 31441}.get(setting.inside, UNKNOWN_STAGE)
+        return UNKNOWN_STAGE
     if name.startswith("$changeStream") and setting.inside:
         return 40573
     return 73 if name in _ELSEWHERE and setting.inside else UNKNOWN_STAGE

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from raftdoc.errors import InvalidDocument, InvalidQuery, RaftdocError
+from raftdoc.errors import InvalidDocument, InvalidQuery, RaftdocError, UnknownOption
 
 from .database import Database
 from .reads import aggregate, count, distinct, find
@@ -77,6 +77,8 @@ class Engine:
         run = COMMANDS.get(name)
         if run is None:
             raise InvalidQuery(f"there is no command {name!r}", pointer="", mongo_code=COMMAND_NOT_FOUND)
+        if "collation" in command:
+            raise UnknownOption("there are no collations", pointer="/collation")
         return run(self._database, command)
 
 

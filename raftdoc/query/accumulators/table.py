@@ -57,7 +57,11 @@ _COUNTED: Final[Mapping[str, Callable[[int], Accumulator]]] = {
 }
 """Those of input and n."""
 
-_RANKED: Final = {"$top": False, "$topN": False, "$bottom": True, "$bottomN": True}
+_RANKED: Final[Mapping[str, bool]] = {"$top": False, "$topN": False, "$bottom": True, "$bottomN": True}
+"""Those of an order: whether the last of it are kept."""
+
+
+ACCUMULATORS: Final = frozenset({*_SIMPLE, *_COUNTED, *_RANKED, "$count", "$median", "$percentile"})
 
 
 def parse_field(name: str, spec: Value, pointer: str, variables: frozenset[str], *, is_group: bool = True) -> Field:
