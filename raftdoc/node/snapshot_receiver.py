@@ -386,6 +386,6 @@ class SnapshotReceiver:
             stream.meta.index,
             stream.chunk_count,
             stream.raw_bytes,
-            seconds,
-            stream.raw_bytes / seconds,
+            round(seconds, 1),
+            int(stream.raw_bytes / seconds),
         )

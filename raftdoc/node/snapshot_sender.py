@@ -335,6 +335,6 @@ class SnapshotSender:
             stream.meta.index,
             stream.acked,
             stream.raw_bytes,
-            seconds,
-            stream.raw_bytes / seconds,
+            round(seconds, 1),
+            int(stream.raw_bytes / seconds),
         )
