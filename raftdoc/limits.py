@@ -37,6 +37,11 @@ INTEGER_MAX: Final = (1 << 63) - 1
 LIST_LIMIT_DEFAULT: Final = 100
 LIST_LIMIT_MAX: Final = 10_000
 LIST_BYTES_MAX: Final = 16 * MIB
+FILTER_DEPTH_MAX: Final = 100
+"""Levels of `$and $or $nor $not $elemMatch` in each other."""
+FILTER_VALUES_MAX: Final = 4096
+"""Of one `$in`, `$nin` or `$all`."""
+FILTER_CONDITIONS_MAX: Final = 4096
 SKIP_MAX: Final = 10_000_000
 SORT_BYTES_MAX: Final = 64 * MIB
 """What one query may hold to sort in memory."""
@@ -63,6 +68,8 @@ COLLECTIONS_MAX: Final = 10_000
 INDEXES_MAX: Final = 64
 """Of one collection."""
 INDEX_FIELDS_MAX: Final = 32
+INDEX_DEFINITION_BYTES_MAX: Final = 16 * KIB
+"""As JSON: it is written again with every step of its build, and its filter is asked at every write."""
 INDEX_KEY_BYTES_MAX: Final = 2 * KIB
 INDEX_ENTRIES_PER_DOCUMENT_MAX: Final = 1000
 """In one index: the entries of a document change in one go, together with it."""

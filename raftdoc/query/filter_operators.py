@@ -10,7 +10,7 @@ from raftdoc.document.path import Path
 from raftdoc.document.tagged import binary_of, tag_of
 from raftdoc.document.value import JsonValue
 from raftdoc.errors import InvalidQuery
-from raftdoc.limits import INTEGER_MAX
+from raftdoc.limits import FILTER_VALUES_MAX, INTEGER_MAX
 from raftdoc.query.ast import (
     All,
     Always,
@@ -65,11 +65,17 @@ def _not_equal(path: Path, value: JsonValue, pointer: str) -> Node:
 def _in(path: Path, value: JsonValue, pointer: str) -> Node:
     if not isinstance(value, list):
         fail("$in and $nin need an array", pointer)
+    _check_count(value, pointer)
     for place, member in enumerate(value):
         if is_operators(member):
             fail("operators cannot stand in $in or $nin", child_pointer(pointer, str(place)))
     check_literal(value, pointer)
     return In(path, tuple(value))
+
+
+def _check_count(values: list[JsonValue], pointer: str) -> None:
+    if len(values) > FILTER_VALUES_MAX:
+        fail(f"a list of a filter has at most {FILTER_VALUES_MAX} values", pointer)
 
 
 def _not_in(path: Path, value: JsonValue, pointer: str) -> Node:
@@ -242,6 +248,7 @@ class FieldReader:
             fail("$all needs an array", pointer)
         if not value:
             return Always(False)
+        _check_count(value, pointer)
         is_elements = isinstance(value[0], dict) and next(iter(value[0]), "") == "$elemMatch"
         children = [
             self._all_member(path, member, child_pointer(pointer, str(place)), depth, is_elements=is_elements)

@@ -29,7 +29,7 @@ from raftdoc.query.sort import Sort
 
 RANGES_MAX: Final = 4096
 """Ranges of one plan; more are read as the one range around them all."""
-RANGES_ESTIMATED_MAX: Final = 8
+RANGES_ESTIMATED_MAX: Final = 4
 COST_OF_KEY: Final = 0.3
 """Of reading an index entry, where reading and judging a document in order is 1."""
 COST_OF_FETCH: Final = 4.0

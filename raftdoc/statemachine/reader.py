@@ -26,7 +26,7 @@ from raftdoc.statemachine.index_reads import IndexView
 from raftdoc.storage.engine import Engine, EngineSnapshot
 from raftdoc.storage.keyspace import prefix_stop
 
-ESTIMATE_EXACT_MAX: Final = 1000
+ESTIMATE_EXACT_MAX: Final = 256
 _BODY: Final = DOCUMENT_HEADER.size
 
 

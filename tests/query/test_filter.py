@@ -143,6 +143,20 @@ def test_filter_that_is_too_deep_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
+    ("filter", "pointer"),
+    [
+        ({"a": {"$in": [1] * 4097}}, "/a/$in"),
+        ({"a": {"$not": {"$all": [1] * 4097}}}, "/a/$not/$all"),
+        ({"$or": [{"a": 1}] * 4097}, "/$or/4095"),
+    ],
+)
+def test_filter_that_is_too_long_is_refused(filter: Any, pointer: str) -> None:
+    with pytest.raises(InvalidQuery, match="4096") as caught:
+        parse_filter(filter)
+    assert caught.value.pointer == pointer
+
+
+@pytest.mark.parametrize(
     ("filter", "document", "path", "place"),
     [
         ({"a": {"$gte": 85}}, {"a": [70, 87, 90]}, "a", 1),
