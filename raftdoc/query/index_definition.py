@@ -12,10 +12,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final, Literal, NamedTuple
 
+import orjson
+
 from raftdoc.document import JsonValue, parse_name
 from raftdoc.document.path import parse_path
 from raftdoc.errors import InvalidName, InvalidQuery, UnknownOption
-from raftdoc.limits import INDEX_FIELDS_MAX, TTL_S_MAX
+from raftdoc.limits import INDEX_DEFINITION_BYTES_MAX, INDEX_FIELDS_MAX, TTL_S_MAX
 from raftdoc.query.ast import And, Compare, Exists, In, Node, Or, TypeIs
 from raftdoc.query.filter import parse_filter
 
@@ -165,6 +167,8 @@ def _check_partial(node: Node, pointer: str) -> None:
 
 
 def _check_together(definition: IndexDefinition, pointer: str) -> None:
+    if len(orjson.dumps(definition.specification())) > INDEX_DEFINITION_BYTES_MAX:
+        raise _fault(f"the definition of an index has at most {INDEX_DEFINITION_BYTES_MAX} bytes", pointer)
     if definition.sparse and definition.partial is not None:
         raise _fault("an index is sparse or partial: a filter with $exists does both", f"{pointer}/sparse")
     if definition.expire_after_s is not None and (len(definition.fields) > 1 or definition.fields[0][0] == "_id"):

@@ -18,7 +18,7 @@ This is an on-disk format: what stands here never changes, it can only be added 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, NoReturn
 
 import orjson
 
@@ -146,19 +146,19 @@ class IndexKeyMaker:
 
     def _key(self, values: Sequence[Any]) -> bytes:
         parts = [encode_part(value, descending=down) for value, down in zip(values, self._descending, strict=True)]
-        return self._checked(b"".join(parts))
+        key = b"".join(parts)
+        return key if len(key) <= INDEX_KEY_BYTES_MAX else self._refuse(key)
 
     def _key_of_one(self, value: Any) -> bytes:
-        return self._checked(encode_part(value, descending=self._descending[0]))
+        key = encode_part(value, descending=self._descending[0])
+        return key if len(key) <= INDEX_KEY_BYTES_MAX else self._refuse(key)
 
-    def _checked(self, key: bytes) -> bytes:
-        if len(key) > INDEX_KEY_BYTES_MAX:
-            raise NotIndexable(
-                f"index {self.name}: a key of {len(key)} bytes, of at most {INDEX_KEY_BYTES_MAX}",
-                index=self.name,
-                mongo_code=KEY_TOO_LONG,
-            )
-        return key
+    def _refuse(self, key: bytes) -> NoReturn:
+        raise NotIndexable(
+            f"index {self.name}: a key of {len(key)} bytes, of at most {INDEX_KEY_BYTES_MAX}",
+            index=self.name,
+            mongo_code=KEY_TOO_LONG,
+        )
 
 
 class _Expansion:
