@@ -11,11 +11,12 @@ from raftdoc.document import id_key
 from raftdoc.errors import TooLarge
 from raftdoc.ids import ClusterId, GroupId, NodeId, StoreId
 from raftdoc.query.index_definition import parse_index_definition
-from raftdoc.statemachine import commands
+from raftdoc.statemachine import commands, update_steps
 from raftdoc.statemachine.catalog_commands import CATALOG_HANDLERS
 from raftdoc.statemachine.commands import Op
 from raftdoc.statemachine.database_commands import CLOSED_HANDLERS, OPEN_HANDLERS
 from raftdoc.statemachine.outcome import Idempotency
+from raftdoc.statemachine.update_steps import Answer, ChangeKind, Mode
 
 KEY = Idempotency("k", b"f" * 16, 7)
 DOCUMENT = b'{"_id":"a"}'
@@ -34,6 +35,31 @@ EXAMPLES = [
     (commands.create_many("c", [("a", DOCUMENT)], atomic=True), [4, 1, None, "c", [A, DOCUMENT], True]),
     (commands.delete("c", "a"), [5, 1, None, "c", A, None]),
     (commands.delete("c", "a", if_match=9), [5, 1, None, "c", A, 9]),
+    (
+        commands.modify(
+            "c",
+            update_steps.update(A, expected=9, base=DOCUMENT),
+            [update_steps.change(ChangeKind.UPDATE, {"$inc": {"n": 1}}, guard={"n": 1})],
+            answer=Answer.AFTER,
+            bytes_max=90,
+            is_found=True,
+        ),
+        [6, 1, None, "c", [[0, b'{"$inc":{"n":1}}', None, b'{"n":1}']], [2, A, 9, 0, DOCUMENT], 2, 90, True],
+    ),
+    (
+        commands.write_many(
+            "c",
+            [
+                update_steps.insert("a", DOCUMENT),
+                update_steps.replace(A, DOCUMENT, upsert=True),
+                update_steps.delete(A, expected=0),
+            ],
+            mode=Mode.ATOMIC,
+            resume=b"r",
+            bytes_max=90,
+        ),
+        [7, 1, None, "c", [], [[0, A, DOCUMENT], [1, A, None, DOCUMENT, True], [3, A, 0, -1]], 2, b"r", 90],
+    ),
     (commands.create_collection("c", {"b": 1, "a": 2}), [32, 1, None, "c", b'{"a":2,"b":1}']),
     (commands.drop_collection("c"), [33, 1, None, "c"]),
     (commands.sweep(10), [34, 1, None, 10]),
