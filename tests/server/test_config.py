@@ -174,3 +174,11 @@ def test_broken_configuration_file_is_named(tmp_path: Path, text: str) -> None:
 def test_missing_secret_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(InvalidSettings, match=r"secret_file .* must hold a usable secret"):
         load_settings(NEEDED | {"secret_file": str(tmp_path / "none")})
+
+
+def test_a_node_founds_a_cluster_or_joins_one() -> None:
+    assert settings_of(join="http://127.0.0.1:8101/").join == "http://127.0.0.1:8101"
+    assert settings_of(join="http://127.0.0.1:8101", peers="n1=127.0.0.1:7101").join
+    (fault,) = faults_of(join="http://127.0.0.1:8101", peers=THREE)
+    assert fault.startswith("join and peers are both set")
+    assert faults_of(join="127.0.0.1:8101")
