@@ -11,9 +11,31 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 import raftdoc
-from raftdoc.cli import bench, cluster, dev, inspect, serve, shell, simulate, status
+from raftdoc.cli import (
+    bench,
+    cluster,
+    dev,
+    export_documents,
+    import_documents,
+    inspect,
+    serve,
+    shell,
+    simulate,
+    status,
+)
 
-COMMANDS = (dev, serve, status, cluster, shell, bench, inspect, simulate)
+COMMANDS = (
+    dev,
+    serve,
+    status,
+    cluster,
+    shell,
+    import_documents,
+    export_documents,
+    bench,
+    inspect,
+    simulate,
+)
 DESCRIPTION = """\
 raftdoc: a JSON document database whose every write goes through Raft.
 
