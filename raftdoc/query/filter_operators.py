@@ -38,6 +38,9 @@ BAD_VALUE: Final = 2
 FAILED_TO_PARSE: Final = 9
 TYPE_MISMATCH: Final = 14
 
+_REFUSED_CODES: Final = {"$near": 5626500, "$nearSphere": 5626500, "$geoNear": 5626500}
+"""The dialect's numbers of operators that are not here, where it has their own."""
+
 Read = Callable[[Path, JsonValue, str], Node]
 
 
@@ -228,7 +231,7 @@ class FieldReader:
             return self._elem_match(path, value, pointer, depth)
         if name == "$all":
             return self._all(path, value, pointer, depth)
-        fail(f"{name!r} is no operator of a field", pointer)
+        fail(f"{name!r} is no operator of a field", pointer, _REFUSED_CODES.get(name, BAD_VALUE))
 
     def _not(self, path: Path, value: JsonValue, pointer: str, depth: int) -> Node:
         if not is_operators(value):

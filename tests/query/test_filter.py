@@ -102,7 +102,7 @@ def test_filter_does_not_match(filter: Any, document: Any) -> None:
         (1, "/filter", 14),
         ({"$where": "1"}, "/filter/$where", 2),
         ({"$near": 1}, "/filter/$near", 2),
-        ({"a": {"$near": 1}}, "/filter/a/$near", 2),
+        ({"a": {"$near": 1}}, "/filter/a/$near", 5626500),
         ({"a": {"$gt": 1, "b": 2}}, "/filter/a/b", 2),
         ({"$and": []}, "/filter/$and", 2),
         ({"$or": [{"a": 1}, 2]}, "/filter/$or/1", 2),
