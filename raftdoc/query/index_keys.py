@@ -23,7 +23,7 @@ from typing import Any, Final, NamedTuple, NoReturn
 import orjson
 
 from raftdoc.document import JsonValue, decode_key, encode_key
-from raftdoc.document.path import MISSING, parse_path
+from raftdoc.document.path import MISSING, is_object, parse_path
 from raftdoc.errors import NotIndexable
 from raftdoc.limits import INDEX_ENTRIES_PER_DOCUMENT_MAX, INDEX_KEY_BYTES_MAX
 from raftdoc.query.filter import Filter, parse_filter
@@ -201,7 +201,10 @@ class _Expansion:
         self._elements(values, depths, arrays)
 
     def _descend(self, value: Any, field: int, depth: int) -> tuple[Any, int]:
-        """Follow a path through objects, and through arrays where a number is a position and nothing else."""
+        """Follow a path through objects, and through arrays where a number is a position and nothing else.
+
+        Where an array has objects, the number is a name that each of them has or lacks, as well.
+        """
         path = self._paths[field]
         while depth < len(path):
             name = path[depth]
@@ -209,7 +212,7 @@ class _Expansion:
                 value = value.get(name, MISSING)
             elif type(value) is list:
                 position = _position(name)
-                if position is None or _has_name(value, name):
+                if position is None or any(is_object(element) for element in value):
                     return value, depth
                 self.multikey[field] = True
                 value = value[position] if position < len(value) else MISSING
@@ -313,10 +316,6 @@ def _position(name: str) -> int | None:
     """Return the position in an array that a name of a path may mean."""
     is_number = name.isascii() and name.isdigit() and (name == "0" or name[0] != "0")
     return int(name) if is_number and len(name) < 10 else None
-
-
-def _has_name(elements: list[JsonValue], name: str) -> bool:
-    return any(type(element) is dict and name in element for element in elements)
 
 
 def _too_many(name: str) -> NotIndexable:
