@@ -20,7 +20,7 @@ from raftdoc.database.requests import (
     Request,
 )
 from raftdoc.database.update_plan import Wanted
-from raftdoc.database.updates import Changed
+from raftdoc.database.update_task import Changed
 from raftdoc.document import DocumentId, JsonValue
 from raftdoc.ids import GroupId, NodeId
 from raftdoc.query.answers import Work

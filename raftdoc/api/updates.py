@@ -17,7 +17,7 @@ from raftdoc.api.preconditions import tag_of
 from raftdoc.api.settings import HttpSettings
 from raftdoc.api.targets import read_flag
 from raftdoc.database.update_plan import Wanted
-from raftdoc.database.updates import Changed
+from raftdoc.database.update_task import Changed
 from raftdoc.document import DocumentId
 from raftdoc.errors import InvalidRequest, UnknownOption
 from raftdoc.statemachine.outcome import Outcome

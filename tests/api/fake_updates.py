@@ -11,7 +11,7 @@ from raftdoc.database.bulk_writes import BulkItem, BulkResult
 from raftdoc.database.outcomes import error_of
 from raftdoc.database.requests import Request
 from raftdoc.database.update_plan import Found, Plan, Wanted
-from raftdoc.database.updates import Changed
+from raftdoc.database.update_task import Changed
 from raftdoc.document import DocumentId, JsonValue, id_key
 from raftdoc.errors import DuplicateKey, InvalidRequest, NotFound, PatchConflict, PreconditionFailed, RaftdocError
 from raftdoc.ids import Index

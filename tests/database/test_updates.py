@@ -13,7 +13,7 @@ from world import World
 
 from raftdoc.database.bulk_writes import BulkItem
 from raftdoc.database.update_plan import Wanted
-from raftdoc.database.updates import Changed
+from raftdoc.database.update_task import Changed
 from raftdoc.document import id_key
 from raftdoc.errors import (
     DuplicateKey,
