@@ -107,9 +107,9 @@ def _by_id(
         for key, body in reader.scan(start, stop, reverse=plan.reverse):
             counters.examine()
             if predicate is None:
-                yield Row(Position(kind, "", b"", key), body, None)
+                yield Row(Position(kind, 0, b"", key), body, None)
             elif predicate(document := orjson.loads(body)):
-                yield Row(Position(kind, "", b"", key), body, document)
+                yield Row(Position(kind, 0, b"", key), body, document)
             byte_count += len(body)
             row_count += 1
             if row_count >= PAUSE_ROWS or byte_count >= SCAN_SLICE_BYTES:
@@ -153,7 +153,7 @@ class _IndexRun:
 
     def rows(self, after: Position | None) -> Rows:
         """Yield the rows behind a position."""
-        if after is not None and (after.kind != self._kind or after.index_name != self._index.name):
+        if after is not None and (after.kind != self._kind or after.index_id != self._index.id):
             raise InvalidCursor("the cursor is of another order")
         size = CHUNK_FIRST
         for start, stop, place in self._ranges(after):
@@ -208,7 +208,7 @@ class _IndexRun:
         assert body is not None, (self._index.name, entry)
         self._counters.examine()
         document = orjson.loads(body) if self._predicate is not None or self._maker is not None else None
-        return Row(Position(self._kind, self._index.name, entry.value_key, entry.id_key), body, document)
+        return Row(Position(self._kind, self._index.id, entry.value_key, entry.id_key), body, document)
 
     def _covered(self, entry: IndexEntry) -> Row | None:
         """Return a row made of the entry alone; None where the id's key does not tell how the id is written."""
@@ -218,7 +218,7 @@ class _IndexRun:
         for name, value in zip(self._names, decode_values(entry.value_key, entry.exact), strict=True):
             if value is not MISSING and "." not in name:
                 document[name] = value
-        return Row(Position(self._kind, self._index.name, entry.value_key, entry.id_key), None, document)
+        return Row(Position(self._kind, self._index.id, entry.value_key, entry.id_key), None, document)
 
     def _first_key(self, document: Document) -> bytes:
         assert self._maker is not None

@@ -106,7 +106,7 @@ def _goes_on(plan: Plan, after: Position) -> bool:
         return plan.sort == "memory" and after.kind == "s"
     if plan.index is None:
         return after.kind == ("q" if plan.reverse else "p")
-    return after.kind == ("r" if plan.reverse else "i") and after.index_name == plan.index.name
+    return after.kind == ("r" if plan.reverse else "i") and after.index_id == plan.index.id
 
 
 def find(query: FindQuery, reader: DocumentReader, context: Context) -> Iterator[FoundPage | None]:
@@ -158,7 +158,7 @@ def _sorted_rows(rows: Rows, query: FindQuery) -> Rows:
         key, id_key = query.sort.key(row.decoded()), row.position.id_key
         if sorter.takes(key + id_key) and (after is None or (key, id_key) > after):
             size = len(row.body or b"") + ROW_BYTES
-            sorter.add(key + id_key, row._replace(position=Position("s", "", key, id_key), document=None), size)
+            sorter.add(key + id_key, row._replace(position=Position("s", 0, key, id_key), document=None), size)
     for count, (_, row) in enumerate(sorter.rows(), 1):
         yield row
         if count % PAUSE_ROWS == 0:

@@ -100,10 +100,9 @@ def _negated(predicate: Predicate) -> Predicate:
 def _expression_predicate(expression: Expression, context: Context | None) -> Predicate:
     from raftdoc.query.expression import evaluate
 
-    within = Context() if context is None else context
-
     def predicate(subject: JsonValue) -> bool:
-        value = evaluate(expression, subject, within)
+        # Without a context each document has a budget of its own.
+        value = evaluate(expression, subject, Context() if context is None else context)
         return value is not MISSING and is_truthy(value)
 
     return predicate

@@ -1,6 +1,6 @@
 """Where a page of a query ended: what a cursor carries, beside its signature.
 
-    kind 1 B | length of the index's name 1 B | name | length of the first key 4 B | first key | second key
+    kind 1 B | id of the index 4 B | length of the first key 4 B | first key | second key
 
     kind "p"    documents in the order of ids             second key: the id key
     kind "i"    entries of an index, "r" backwards        first: value key, second: id key
@@ -18,28 +18,20 @@ from typing import Final, Literal, NamedTuple, cast
 from raftdoc.errors import InvalidCursor
 
 Kind = Literal["p", "q", "i", "r", "s"]
-_KINDS: Final = frozenset("pqirs")
-_LENGTH = Struct(">I")
+_KINDS: Final = frozenset({b"p", b"q", b"i", b"r", b"s"})
+_HEAD = Struct(">cII")
 
 
 class Position(NamedTuple):
     kind: Kind
     """`q` is `p` backwards."""
-    index_name: str
-    """The name of the index; empty where there is none."""
+    index_id: int
+    """Of `IndexDefinition`: not of another index that has the same name later; 0 where there is none."""
     first: bytes
     id_key: bytes
 
     def encode(self) -> bytes:
-        name = self.index_name.encode()
-        return b"%c%c%b%b%b%b" % (
-            ord(self.kind),
-            len(name),
-            name,
-            _LENGTH.pack(len(self.first)),
-            self.first,
-            self.id_key,
-        )
+        return _HEAD.pack(self.kind.encode(), self.index_id, len(self.first)) + self.first + self.id_key
 
 
 def decode_position(data: bytes) -> Position:
@@ -49,12 +41,10 @@ def decode_position(data: bytes) -> Position:
         InvalidCursor: it is none.
     """
     try:
-        kind, name_stop = chr(data[0]), 2 + data[1]
-        index = data[2:name_stop].decode()
-        (length,) = _LENGTH.unpack_from(data, name_stop)
-    except (IndexError, StructError, UnicodeDecodeError):
+        kind, index_id, length = _HEAD.unpack_from(data)
+    except StructError:
         raise InvalidCursor("the cursor is not one of a query") from None
-    start = name_stop + _LENGTH.size
-    if kind not in _KINDS or len(data) <= start + length:
+    stop = _HEAD.size + length
+    if kind not in _KINDS or len(data) <= stop:
         raise InvalidCursor("the cursor is not one of a query")
-    return Position(cast("Kind", kind), index, data[start : start + length], data[start + length :])
+    return Position(cast("Kind", kind.decode()), index_id, data[_HEAD.size : stop], data[stop:])

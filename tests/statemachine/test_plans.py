@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from raftdoc.document import id_key, with_id
-from raftdoc.errors import InvalidQuery
+from raftdoc.errors import InvalidCursor, InvalidQuery
 from raftdoc.query.context import Context
 from raftdoc.query.filter import parse_filter
 from raftdoc.query.find import FindQuery, FoundPage, Selection, choose, count, find
@@ -158,6 +159,16 @@ def test_the_narrowest_index_is_chosen_and_read_no_further_than_the_page() -> No
     query = FindQuery(filter=parse_filter({"a": 3}), sort=parse_sort({"b": -1}, ""), limit=10)
     found = page(query, reader)
     assert (found.plan.name, found.plan.sort, found.counters.keys_examined) == ("ab", "index", 11)
+
+
+def test_cursor_goes_on_in_the_index_it_is_of_and_in_no_other_of_its_name() -> None:
+    reader = collection([{"a": n} for n in range(5)], INDEXES[:1])
+    query = FindQuery(filter=parse_filter({"a": {"$gte": 1}}), limit=1, hint="a")
+    after = page(query, reader).after
+    assert after is not None
+    assert page(replace(query, after=after, hint=None), reader).plan.name == "a"
+    with pytest.raises(InvalidCursor):
+        page(replace(query, after=after._replace(index_id=99)), reader)
 
 
 def test_a_range_of_an_index_is_counted_without_reading_a_document() -> None:
