@@ -13,10 +13,12 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 from raftdoc.document import JsonValue
-from raftdoc.errors import InvalidQuery
+from raftdoc.errors import QueryOverBudget
 
 STEPS_MAX: Final = 50_000_000
 """Turns of `$map`, `$filter`, `$reduce` and their like in one request: some ten seconds of a core."""
+BURST_STEPS_MAX: Final = 200_000
+"""The same in one evaluation of one expression, during which nothing else gets its turn: some 40 ms."""
 
 EXCEEDED_MEMORY_LIMIT: Final = 146
 
@@ -39,6 +41,7 @@ class Budget:
     """Shared by all contexts of one request."""
 
     steps_left: int = STEPS_MAX
+    burst_left: int = BURST_STEPS_MAX
 
 
 @dataclass(slots=True)
@@ -57,12 +60,14 @@ class Context:
         """Count turns of a loop inside an expression.
 
         Raises:
-            InvalidQuery: the request has made too many.
+            QueryOverBudget: the request, or this evaluation, has made too many.
         """
-        self.budget.steps_left -= steps
-        if self.budget.steps_left < 0:
-            raise InvalidQuery(
-                "the expression loops more often than one request may",
+        budget = self.budget
+        budget.steps_left -= steps
+        budget.burst_left -= steps
+        if budget.steps_left < 0 or budget.burst_left < 0:
+            raise QueryOverBudget(
+                "the expression loops more often than it may",
                 pointer=pointer,
                 mongo_code=EXCEEDED_MEMORY_LIMIT,
             )

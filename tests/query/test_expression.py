@@ -188,3 +188,13 @@ def test_a_value_that_doubles_with_every_step_is_refused_and_not_written_out(bui
 def test_a_value_that_deepens_with_every_step_is_refused() -> None:
     spec = {"$reduce": {"input": {"$range": [0, "$n"]}, "initialValue": 1, "in": ["$$value"]}}
     assert refusal_of(spec, {"n": 5000})[1] == 15
+
+
+def test_loops_inside_of_loops_are_bounded_for_each_document() -> None:
+    inner = {"$size": {"$map": {"input": "$a", "in": 1}}}
+    expression = parse_expression({"$size": {"$map": {"input": "$a", "in": inner}}}, "")
+    context = Context()
+    assert [evaluate(expression, {"a": [0] * 400}, context) for _ in range(5)] == [400] * 5
+    with pytest.raises(InvalidQuery) as caught:
+        evaluate(expression, {"a": [0] * 1000}, context)
+    assert caught.value.mongo_code == 146

@@ -228,3 +228,16 @@ def test_what_is_no_pipeline_is_refused_where_it_stands(stages, pointer: str, mo
 
 def test_a_document_that_doubles_with_every_stage_is_refused() -> None:
     assert refusal_of([{"$set": {"a": ["$a", "$a"]}}] * 60, [{"a": [1, 2]}])[1] == 10334
+
+
+def test_a_stage_that_holds_documents_pauses_while_it_gives_them() -> None:
+    items = [{"_id": n, "a": n} for n in range(1000)]
+    for stage in (
+        {"$sort": {"a": -1}},
+        {"$group": {"_id": "$a"}},
+        {"$facet": {"all": []}},
+        {"$sample": {"size": 1000}},
+    ):
+        assert run([stage], items).count(None) >= 1000 // 64
+    union = run([{"$unionWith": "other"}], [], reader=Shelf(other=items))
+    assert union.count(None) == 1000 // 64

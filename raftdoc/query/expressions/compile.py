@@ -30,6 +30,8 @@ _BUILDING: Final = frozenset(
     }
 )  # fmt: skip
 """Operators that can put one part into a value several times."""
+_LOOPING: Final = frozenset({"$map", "$filter", "$reduce", "$zip", "$sortArray"})
+"""Operators that charge the budget of loops."""
 
 _VARIABLE = re.compile(r"[A-Za-z\u0080-\U0010ffff][A-Za-z0-9_\u0080-\U0010ffff]*")
 _BINDABLE = re.compile(r"(?:[a-z\u0080-\U0010ffff][A-Za-z0-9_\u0080-\U0010ffff]*|CURRENT)")
@@ -160,8 +162,8 @@ def _compile_object(spec: dict[str, Value], scope: Scope, pointer: str) -> Code:
     builder = scope.operators.get(name)
     if builder is None:
         raise fault(f"there is no operator {name!r}", f"{pointer}/{escaped(name)}", UNKNOWN_OPERATOR)
-    if name in _BUILDING:
-        scope.size.builds = True
+    scope.size.builds |= name in _BUILDING
+    scope.size.loops |= name in _LOOPING
     return builder(spec[name], scope, f"{pointer}/{escaped(name)}")
 
 

@@ -56,6 +56,8 @@ class FrameSize:
     """What is known of a frame and of the expression that it is for, as more of it is compiled."""
 
     slots: int = _FIRST_FREE_SLOT
+    loops: bool = False
+    """Whether the expression goes through arrays."""
     builds: bool = False
     """Whether the expression makes arrays or objects: its value may be larger than what it is made of."""
 

@@ -16,7 +16,7 @@ from raftdoc.query.numbers import as_float, as_whole, is_number
 from raftdoc.query.order import order_key
 from raftdoc.query.stages.granularity import Granularity, granularity_of
 from raftdoc.query.stages.group import Folder, is_path_or_expression, output_fields
-from raftdoc.query.stages.stage import Document, Items, Meter, Setting, evaluator
+from raftdoc.query.stages.stage import Document, Items, Meter, Setting, evaluator, paced
 from raftdoc.query.type_names import INT32_MAX, INT32_MIN
 
 Entry = tuple[Value, Document]
@@ -43,7 +43,7 @@ class BucketAuto:
             meter.hold(document)
             entries.append((None if value is MISSING else value, document))
         entries.sort(key=lambda entry: order_key(entry[0]))
-        yield from self._buckets(entries, context)
+        yield from paced(self._buckets(entries, context))
 
     def _buckets(self, entries: list[Entry], context: Context) -> Iterable[Document]:
         if not entries:

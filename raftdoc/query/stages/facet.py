@@ -10,7 +10,7 @@ from raftdoc.document.path import is_object
 from raftdoc.query.context import Context
 from raftdoc.query.expressions.compile import check_field_name, escaped
 from raftdoc.query.expressions.scope import Value, fault
-from raftdoc.query.stages.stage import Document, Items, Meter, Runnable, Setting
+from raftdoc.query.stages.stage import Document, Items, Meter, Runnable, Setting, paced
 
 NOT_IN_FACET: Final = 40600
 
@@ -32,7 +32,7 @@ class Facet:
         made: Document = {}
         for name, pipeline in self.pipelines:
             found = made[name] = []
-            for document in pipeline.run(held, context):
+            for document in pipeline.run(paced(held), context):
                 if document is None:
                     yield None
                 else:

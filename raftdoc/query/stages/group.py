@@ -21,7 +21,7 @@ from raftdoc.query.expressions.compile import escaped
 from raftdoc.query.expressions.scope import Value, fault
 from raftdoc.query.numbers import is_number
 from raftdoc.query.order import identity_key, order_key
-from raftdoc.query.stages.stage import Document, Items, Meter, Setting, StageBuilder, frame_of
+from raftdoc.query.stages.stage import Document, Items, Meter, Setting, StageBuilder, frame_of, paced
 from raftdoc.query.type_names import type_name
 
 _GROUP_BYTES: Final = 100
@@ -128,9 +128,10 @@ class GroupStage:
             id = run_id(frame)
             add(None if id is MISSING else id)
         if self.by_count:
-            yield from sorted(folder.results(), key=lambda group: -group["count"])
+            ordered = sorted(folder.results(), key=lambda group: -group["count"])
+            yield from paced(ordered)
         else:
-            yield from folder.results()
+            yield from paced(folder.results())
 
 
 def build_group(spec: Value, pointer: str, setting: Setting) -> GroupStage:

@@ -16,7 +16,7 @@ from raftdoc.query.expression import Expression, evaluate
 from raftdoc.query.expressions.compile import check_bindable, escaped
 from raftdoc.query.expressions.scope import Value, fault
 from raftdoc.query.order import identity_key
-from raftdoc.query.stages.stage import Document, Items, Meter, Runnable, Setting
+from raftdoc.query.stages.stage import Document, Items, Meter, Runnable, Setting, paced
 from raftdoc.query.stages.unwind import with_value
 
 FAILED_TO_PARSE: Final = 9
@@ -31,7 +31,7 @@ def read(context: Context, collection: str | None) -> Iterator[Document | None]:
     if collection is None:
         return iter(())
     assert context.reader is not None, collection
-    return iter(context.reader.documents(collection))
+    return paced(context.reader.documents(collection))
 
 
 def foreign_keys(document: Document, path: Path) -> set[Hashable]:
@@ -118,7 +118,7 @@ class _Source:
                     self.meter.hold(document)
                     held.append(document)
             self.fixed = held
-        yield from self.fixed
+        yield from paced(self.fixed)
 
     def _fill(self, path: Path) -> Items:
         """Read the other collection into the table; yields pauses only."""

@@ -15,7 +15,7 @@ from raftdoc.query.expressions.scope import Value, fault
 from raftdoc.query.filter import Filter, parse_filter
 from raftdoc.query.numbers import as_float, as_whole, is_number
 from raftdoc.query.projection import Projection, parse_projection
-from raftdoc.query.stages.stage import Document, Items, Meter, Setting, StageBuilder
+from raftdoc.query.stages.stage import Document, Items, Meter, Setting, StageBuilder, paced
 from raftdoc.query.type_names import type_name
 
 
@@ -159,7 +159,7 @@ class Sample:
         for last in range(len(kept) - 1, 0, -1):
             place = context.draw() % (last + 1)
             kept[last], kept[place] = kept[place], kept[last]
-        yield from kept
+        yield from paced(kept)
 
 
 def build_sample(spec: Value, pointer: str, setting: Setting) -> Sample:

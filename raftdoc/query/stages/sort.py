@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
+
+import orjson
 
 from raftdoc.document.path import is_object
 from raftdoc.query.context import Context
 from raftdoc.query.expressions.scope import Value, fault
 from raftdoc.query.sort import Sort, parse_sort
-from raftdoc.query.stages.stage import Document, Items, Meter, Setting
-
-_TRIM_AT: Final = 1000
-"""Documents over the limit that are collected before they are sorted out."""
+from raftdoc.query.sorter import Sorter
+from raftdoc.query.stages.stage import Document, Items, Setting, paced
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,29 +23,16 @@ class SortStage:
     """How many documents are wanted after the sort; None: all."""
 
     def run(self, documents: Iterable[Document | None], context: Context) -> Items:
-        held: list[tuple[bytes, int, Document]] = []
-        key, meter = self.sort.key, Meter(self.pointer)
-        full = None if self.limit is None else self.limit + max(_TRIM_AT, self.limit)
-        for ordinal, document in enumerate(documents):
+        sorter, key_of = Sorter(self.limit, self.pointer), self.sort.key
+        for document in documents:
             if document is None:
                 yield None
                 continue
-            held.append((key(document), ordinal, document))
-            if full is None:
-                meter.hold(document)
-            elif len(held) >= full:
-                held.sort()
-                del held[self.limit :]
-                meter = self._measured(held)
-        held.sort()
-        for _, _, document in held[: self.limit]:
-            yield document
-
-    def _measured(self, held: list[tuple[bytes, int, Document]]) -> Meter:
-        meter = Meter(self.pointer)
-        for _, _, document in held:
-            meter.hold(document)
-        return meter
+            key = key_of(document)
+            if sorter.takes(key):
+                sorter.add(key, document, len(orjson.dumps(document)))
+                yield from sorter.settle()
+        yield from paced(document for _, document in sorter.rows())
 
 
 def build_sort(spec: Value, pointer: str, setting: Setting) -> SortStage:

@@ -8,6 +8,7 @@ from typing import Any, Final, Protocol, TypeAlias
 
 import orjson
 
+from raftdoc.errors import QueryOverBudget
 from raftdoc.limits import PIPELINE_BYTES_MAX, PIPELINE_DEPTH_MAX
 from raftdoc.query.context import Context
 from raftdoc.query.expression import Expression, compile_in, new_scope
@@ -17,6 +18,7 @@ Document: TypeAlias = dict[str, Any]
 Items: TypeAlias = Iterator[Document | None]
 """Documents; None is a pause: nothing is at hand, the caller may give the loop back."""
 
+PAUSE_DOCUMENTS: Final = 64
 MEMORY_EXCEEDED: Final = 292
 WRONG_STAGE_FORM: Final = 40323
 
@@ -84,6 +86,14 @@ class Setting:
 StageBuilder: TypeAlias = "Callable[[Value, str, Setting], Stage]"
 
 
+def paced(documents: Iterable[Document | None]) -> Items:
+    """Return the documents with pauses between them, for a source that has none of its own."""
+    for place, document in enumerate(documents, 1):
+        yield document
+        if not place % PAUSE_DOCUMENTS:
+            yield None
+
+
 class Meter:
     """Counts the bytes of JSON that a stage holds."""
 
@@ -97,7 +107,7 @@ class Meter:
         """Count a value.
 
         Raises:
-            InvalidQuery: the stage holds more than it may.
+            QueryOverBudget: the stage holds more than it may.
         """
         self.hold_bytes(len(orjson.dumps(value)))
 
@@ -105,14 +115,14 @@ class Meter:
         """Count bytes, or give them back when negative.
 
         Raises:
-            InvalidQuery: the stage holds more than it may.
+            QueryOverBudget: the stage holds more than it may.
         """
         self._left -= size
         if self._left < 0:
-            raise fault(
+            raise QueryOverBudget(
                 f"the stage would hold more than {PIPELINE_BYTES_MAX} bytes of documents; filter or limit before it",
-                self._pointer,
-                MEMORY_EXCEEDED,
+                pointer=self._pointer,
+                mongo_code=MEMORY_EXCEEDED,
             )
 
 
