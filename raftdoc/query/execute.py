@@ -115,7 +115,11 @@ def _by_id(
             if row_count >= PAUSE_ROWS or byte_count >= SCAN_SLICE_BYTES:
                 byte_count = row_count = 0
                 yield None
-        yield None
+        # A range may hold nothing, and there may be thousands.
+        row_count += 1
+        if row_count >= PAUSE_ROWS:
+            byte_count = row_count = 0
+            yield None
 
 
 def _remaining(plan: Plan, after: bytes | None) -> Iterator[KeyRange]:
@@ -156,13 +160,14 @@ class _IndexRun:
         if after is not None and (after.kind != self._kind or after.index_id != self._index.id):
             raise InvalidCursor("the cursor is of another order")
         size = CHUNK_FIRST
-        for start, stop, place in self._ranges(after):
+        for range_count, (start, stop, place) in enumerate(self._ranges(after), 1):
             entries = self._reader.scan_index(self._index, start, stop, after=place, reverse=self._plan.reverse)
             # Entries first, then their documents: both are read with one iterator, which moves less often so.
             while chunk := list(islice(entries, size)):
                 yield from self._chunk(chunk)
                 size = min(size * 2, CHUNK_MAX)
-            yield None
+            if range_count % PAUSE_ROWS == 0:
+                yield None
 
     def _ranges(self, after: Position | None) -> Iterator[tuple[bytes, bytes | None, tuple[bytes, bytes] | None]]:
         ranges = list(self._plan.ranges)

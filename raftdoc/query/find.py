@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final, NamedTuple
 
 import orjson
@@ -29,6 +30,8 @@ from raftdoc.query.sorter import Sorter
 
 NO_PLAN: Final = 291
 EXCEEDED_MEMORY: Final = 292
+LOOK_AHEAD_STEPS: Final = 4
+"""Pauses after a page is full, in which the end of the rows may show."""
 ROW_BYTES: Final = 200
 """What a row takes beside its body, about."""
 
@@ -119,22 +122,34 @@ def find(query: FindQuery, reader: DocumentReader, context: Context) -> Iterator
     if in_memory:
         rows = _sorted_rows(rows, query)
     documents: list[bytes] = []
-    byte_count, skipped = 0, 0
-    skip = 0 if query.after is not None else query.skip
+    byte_count = 0
+    to_skip = 0 if query.after is not None else query.skip
     last: Position | None = None
     for row in rows:
         if row is None:
             yield None
-        elif skipped < skip:
-            skipped += 1
-        elif len(documents) >= query.limit or byte_count >= query.bytes_max:
-            yield FoundPage(documents, last, plan, counters)
-            return
+        elif to_skip:
+            to_skip -= 1
         else:
             documents.append(_projected(row, query, context))
             byte_count += len(documents[-1])
             last = row.position
+            if len(documents) >= query.limit or byte_count >= query.bytes_max:
+                # What is looked at from here on is not what the query asked for.
+                counters.documents_max = None
+                yield FoundPage(documents, last if _may_go_on(rows) else None, plan, counters)
+                return
     yield FoundPage(documents, None, plan, counters)
+
+
+def _may_go_on(rows: Rows) -> bool:
+    """Return False where a short look ahead comes to the end: a long one could read the whole collection."""
+    step_count = 0
+    for row in islice(rows, LOOK_AHEAD_STEPS):
+        if row is not None:
+            return True
+        step_count += 1
+    return step_count == LOOK_AHEAD_STEPS
 
 
 def _projected(row: Row, query: FindQuery, context: Context) -> bytes:

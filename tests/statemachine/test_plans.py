@@ -161,6 +161,15 @@ def test_the_narrowest_index_is_chosen_and_read_no_further_than_the_page() -> No
     assert (found.plan.name, found.plan.sort, found.counters.keys_examined) == ("ab", "index", 11)
 
 
+def test_full_page_is_given_without_looking_for_another_match_in_the_whole_collection() -> None:
+    reader = collection([{"a": n} for n in range(300)], [])
+    found = page(FindQuery(filter=parse_filter({"a": 0}), limit=1, documents_max=1), reader)
+    assert (len(found.documents), found.after is None) == (1, False)
+    assert found.counters.documents_examined < 100
+    rest = page(FindQuery(filter=parse_filter({"a": 0}), limit=1, after=found.after), reader)
+    assert (rest.documents, rest.after) == ([], None)
+
+
 def test_cursor_goes_on_in_the_index_it_is_of_and_in_no_other_of_its_name() -> None:
     reader = collection([{"a": n} for n in range(5)], INDEXES[:1])
     query = FindQuery(filter=parse_filter({"a": {"$gte": 1}}), limit=1, hint="a")
