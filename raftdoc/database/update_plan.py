@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import orjson
 
-from raftdoc.document import DocumentId, JsonValue, check_id, id_key, parse_document
+from raftdoc.document import DocumentId, JsonValue, check_id, encode_value, id_key, parse_document
 from raftdoc.document.path import is_object
 from raftdoc.errors import InvalidQuery
 from raftdoc.limits import DOCUMENT_BYTES_MAX
@@ -171,13 +171,13 @@ class Plan:
         made = self._update.apply(base, filter=self.filter, context=self.context, is_insert=True)
         id_ = check_id(made.get("_id", self.wanted.new_id))
         base = {"_id": id_, **base}
-        parse_document(orjson.dumps(base), bytes_max=self.wanted.bytes_max)
+        parse_document(encode_value(base), bytes_max=self.wanted.bytes_max)
         return base
 
     def _changed(self, document: dict[str, JsonValue], *, is_insert: bool) -> bytes:
         assert self._update is not None
         after = self._update.apply(document, filter=self.filter, context=self.context, is_insert=is_insert)
-        return parse_document(orjson.dumps(after), bytes_max=self.wanted.bytes_max).normal
+        return parse_document(encode_value(after), bytes_max=self.wanted.bytes_max).normal
 
 
 def _conjuncts(node: Node) -> tuple[Node, ...]:

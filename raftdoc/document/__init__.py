@@ -19,6 +19,7 @@ It does not know collections, storage or the query language.
 from raftdoc.document.document import (
     ParsedDocument,
     check_id,
+    encode_value,
     id_key,
     parse_document,
     parse_id,
@@ -37,6 +38,7 @@ __all__ = [
     "compare",
     "decode_key",
     "encode_key",
+    "encode_value",
     "id_key",
     "parse_document",
     "parse_id",

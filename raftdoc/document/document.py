@@ -18,7 +18,7 @@ from raftdoc.document.strict_json import TooDeep, is_too_deep, parse_json
 from raftdoc.document.tagged import check_tagged, tag_of
 from raftdoc.document.value import DocumentId, JsonValue
 from raftdoc.errors import InvalidDocument, InvalidId, InvalidName, TooLarge
-from raftdoc.limits import DOCUMENT_BYTES_MAX, DOCUMENT_ID_BYTES_MAX, NAME_LENGTH_MAX
+from raftdoc.limits import DOCUMENT_BYTES_MAX, DOCUMENT_DEPTH_MAX, DOCUMENT_ID_BYTES_MAX, NAME_LENGTH_MAX
 
 _NAME = re.compile(rf"[A-Za-z0-9_][A-Za-z0-9_.-]{{0,{NAME_LENGTH_MAX - 1}}}")
 _DIGITS_TO_ZEROS: Final = bytes(ord("0") if chr(byte) in "0123456789" else byte for byte in range(256))
@@ -98,6 +98,18 @@ def _check_tagged(value: dict[str, JsonValue], pointer: str) -> None:
     except InvalidDocument as error:
         error.pointer = pointer
         raise
+
+
+def encode_value(value: JsonValue) -> bytes:
+    """Return a value that was put together here as JSON.
+
+    Raises:
+        InvalidDocument: it has more levels than can be written; far more than a document may have.
+    """
+    try:
+        return orjson.dumps(value)
+    except orjson.JSONEncodeError:
+        raise InvalidDocument(f"more than {DOCUMENT_DEPTH_MAX} levels") from None
 
 
 def with_id(normal: bytes, id: DocumentId) -> bytes:

@@ -16,6 +16,7 @@ from typing import Final, NamedTuple
 
 import orjson
 
+from raftdoc.document.document import encode_value
 from raftdoc.document.value import JsonValue
 from raftdoc.errors import InvalidPatch, PatchConflict, TooLarge
 from raftdoc.limits import PATCH_OPERATIONS_MAX
@@ -124,7 +125,7 @@ class _Patched:
                     raise PatchConflict(f"the value at {_shown(path)} is another", pointer=pointer)
 
     def _copy(self, value: JsonValue) -> JsonValue:
-        data = orjson.dumps(value)
+        data = encode_value(value)
         self._room -= len(data)
         if self._room < 0:
             raise TooLarge("what the patch copies", limit=self._bytes_max)
@@ -196,7 +197,7 @@ def _shown(path: Tokens) -> str:
 
 def _copied(value: JsonValue) -> JsonValue:
     """Return the value with containers of its own."""
-    return _loaded(orjson.dumps(value)) if isinstance(value, dict | list) else value
+    return _loaded(encode_value(value)) if isinstance(value, dict | list) else value
 
 
 def _loaded(data: bytes) -> JsonValue:

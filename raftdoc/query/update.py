@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
+from raftdoc.document.document import encode_value
 from raftdoc.document.path import MISSING, Path, Reached
 from raftdoc.document.tagged import tag_of
 from raftdoc.document.value import JsonValue, compare
@@ -263,6 +264,8 @@ def _run(pipeline: Pipeline, document: dict[str, JsonValue], context: Context) -
     made = run_update_pipeline(pipeline, document, context)
     if "_id" in document and "_id" not in made:
         made = {"_id": document["_id"], **made}
+    # Expressions can nest deeper than JSON is written.
+    encode_value(made)
     return document if is_identical(document, made) else made
 
 

@@ -14,6 +14,7 @@ from typing import Final
 from raftdoc.document.path import Path, split_path
 from raftdoc.document.value import JsonValue
 from raftdoc.errors import InvalidQuery
+from raftdoc.limits import DOCUMENT_DEPTH_MAX
 from raftdoc.query.filter import Filter, parse_filter
 from raftdoc.query.update_tree import (
     BAD_VALUE,
@@ -25,6 +26,9 @@ from raftdoc.query.update_tree import (
     TYPE_MISMATCH,
     is_array_step,
 )
+
+OVERFLOW: Final = 15
+"""The dialect's number of too many levels."""
 
 _IDENTIFIER: Final = re.compile(r"[a-z][a-zA-Z0-9]*", re.ASCII)
 _REFERENCE_NAMES: Final = frozenset({"$id", "$ref", "$db"})
@@ -38,6 +42,9 @@ def parse_update_path(text: str, pointer: str, filters: dict[str, Filter]) -> Pa
         InvalidQuery: a name is empty or begins with `$`; an identifier has no array filter; `$` stands there twice.
     """
     path = split_path(text, pointer)
+    if len(path) > DOCUMENT_DEPTH_MAX:
+        detail = f"a path of an update has at most {DOCUMENT_DEPTH_MAX} components"
+        raise InvalidQuery(detail, pointer=pointer, mongo_code=OVERFLOW)
     for depth, name in enumerate(path):
         if not name:
             raise InvalidQuery(f"the path {text!r} has an empty name", pointer=pointer, mongo_code=EMPTY_NAME)

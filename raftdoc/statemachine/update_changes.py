@@ -9,7 +9,7 @@ from typing import TypeAlias, assert_never
 
 import orjson
 
-from raftdoc.document import JsonValue, compare, id_key, parse_document
+from raftdoc.document import JsonValue, compare, encode_value, id_key, parse_document
 from raftdoc.document.patch import PatchOperation, apply_json_patch, apply_merge_patch, parse_json_patch
 from raftdoc.errors import PatchConflict
 from raftdoc.query.context import Context
@@ -64,12 +64,14 @@ class Change:
         after = self._apply(document, is_insert=is_insert)
         if after is document:
             return None
+        # First what bounds its depth: everything below goes through all levels.
+        encode_value(after)
         if not isinstance(after, dict) or "_id" not in after or compare(after["_id"], document["_id"]):
             raise PatchConflict("a document is an object, and a change keeps its _id", pointer="/_id")
         if next(iter(after)) != "_id":
             after = {"_id": document["_id"], **after}
         after["_id"] = document["_id"]
-        parsed = parse_document(orjson.dumps(after), bytes_max=self._bytes_max)
+        parsed = parse_document(encode_value(after), bytes_max=self._bytes_max)
         assert parsed.id is not None
         assert id_key(parsed.id) == id_key(document["_id"]), parsed.id  # type: ignore[arg-type]  # it is stored
         return parsed.normal
@@ -83,4 +85,4 @@ class Change:
             after = apply_merge_patch(document, self._body)
         else:
             after = apply_json_patch(document, parsed, bytes_max=self._bytes_max)
-        return document if orjson.dumps(after) == orjson.dumps(document) else after
+        return document if encode_value(after) == orjson.dumps(document) else after

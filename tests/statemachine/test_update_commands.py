@@ -94,6 +94,24 @@ def test_refusal_changes_nothing_and_says_why(
     assert (error.code, error.pointer) == (code, reason["pointer"])
 
 
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        (ChangeKind.JSON_PATCH, [{"op": "add", "path": "/a" * depth, "value": {}} for depth in range(1, 400)]),
+        (ChangeKind.JSON_PATCH, [{"op": "add", "path": "/_id" + "/a" * depth, "value": {}} for depth in range(400)]),
+        (
+            ChangeKind.JSON_PATCH,
+            [{"op": "add", "path": "/a" * depth, "value": {}} for depth in range(1, 400)]
+            + [{"op": "copy", "from": "/a", "path": "/b"}],
+        ),
+        (ChangeKind.UPDATE, {"$set": {".".join("a" * 100): {"b": {"c": [[[]]]}}}}),
+    ],
+)
+def test_document_that_became_too_deep_is_refused(runner: Runner, kind: ChangeKind, body: Any) -> None:
+    assert changed(runner, kind, body).code == "invalid_document"
+    assert stored(runner) == {"_id": "a", "n": 1, "tags": ["x"]}
+
+
 def test_guard_decides_at_apply(runner: Runner) -> None:
     take = update_steps.change(ChangeKind.UPDATE, {"$inc": {"n": -1}}, guard={"n": {"$gte": 1}})
     outcomes = runner.run(*[commands.modify("c", update_steps.update(KEY_A), [take])] * 2)
