@@ -198,7 +198,9 @@ class AsyncClient:
             yield piece
 
     def _make(self, method: str, path: str, options: CallOptions, *, is_write: bool, **details: Any) -> Call:
-        if is_write and self._client_options.idempotency:
+        if is_write and options.idempotency_key is not None:
+            details.setdefault("key", options.idempotency_key)
+        elif is_write and self._client_options.idempotency:
             details.setdefault("key", new_key())
         return make_call(method, path, options, is_read=not is_write, **details)
 

@@ -53,6 +53,9 @@ class CallOptions:
     max_staleness_ms: int | None = None
     """With `stale`: how old the node's state may be at most."""
     session: Session | None = None
+    idempotency_key: str | None = None
+    """Of the one write that is made with these options, instead of a key made for it: a program that was restarted
+    sends the same write again, and it is done once."""
 
     def __post_init__(self) -> None:
         if not 0 < self.timeout_s <= 600:

@@ -87,6 +87,17 @@ async def test_a_lost_answer_is_asked_for_again_under_the_same_key() -> None:
     assert first.body == second.body
 
 
+async def test_a_write_may_have_a_key_of_the_program_s_own() -> None:
+    server = ScriptedServer(echo)
+    async with running(server) as urls, AsyncClient(urls) as client:
+        docs = client.database("d").collection("c")
+        await docs.with_options(idempotency_key="order-7").put("a", {})
+        await docs.put("a", {})
+    first, second = [request.fields["idempotency-key"] for request in server.received]
+    assert first == "order-7"
+    assert second != first
+
+
 async def test_a_refusal_that_may_pass_is_tried_again_and_one_that_will_not_is_raised() -> None:
     answers = [problem(503, "no_leader", retryable=True), answer(200, b'{"_id":"a","etag":"1"}')]
 
