@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 from raftdoc.document.tagged import date_ms_of
 from raftdoc.limits import INTEGER_MAX, INTEGER_MIN
 from raftdoc.query.expressions.scope import fault
-from raftdoc.query.numbers import Number, as_float
+from raftdoc.query.numbers import Number, as_float, finite
 
 MS_PER_SECOND: Final = 1000
 MS_PER_MINUTE: Final = 60 * MS_PER_SECOND
@@ -65,7 +65,7 @@ def iso_text(ms: int) -> str:
 
 def add_ms(date: dict[str, Any], ms: Number, pointer: str) -> dict[str, Any]:
     """Return a date moved by a number of milliseconds, rounded to whole ones."""
-    whole = ms if type(ms) is int else round(as_float(ms))
+    whole = ms if type(ms) is int else round(finite(as_float(ms), pointer))
     return tagged_date(date_ms_of(date) + whole, pointer)
 
 

@@ -150,3 +150,10 @@ def test_binary_values_survive_their_text(data: bytes, form: str) -> None:
 @given(doubles)
 def test_doubles_survive_their_text(number: float) -> None:
     assert value_of({"$toDouble": {"$toString": "$a"}}, a=number) == number
+
+
+@pytest.mark.parametrize("name", ["$stdDevPop", "$stdDevSamp"])
+def test_a_deviation_of_what_is_infinite_is_refused(name: str) -> None:
+    assert number_of({name: ["$a", 1]}, a={"$numberDecimal": "Infinity"}) == 2
+    assert number_of({"$median": {"input": ["$a"], "method": "discrete"}}, a={"$numberDecimal": "Infinity"}) == 2
+    assert number_of({"$add": ["$d", "$a"]}, a={"$numberDecimal": "Infinity"}, d={"$date": "2024-05-01T12:00:00Z"}) == 2

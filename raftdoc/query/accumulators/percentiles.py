@@ -8,7 +8,7 @@ from typing import Final
 
 from raftdoc.query.accumulators.accumulator import Value
 from raftdoc.query.expressions.scope import fault
-from raftdoc.query.numbers import as_float, is_number
+from raftdoc.query.numbers import as_float, finite, is_number
 
 METHODS: Final = frozenset({"approximate", "discrete", "continuous"})
 
@@ -59,9 +59,10 @@ def _at(ordered: Sequence[float], share: float, *, is_continuous: bool) -> float
 
 
 class Percentile:
-    __slots__ = ("_is_single", "_method", "_shares", "_values")
+    __slots__ = ("_is_single", "_method", "_pointer", "_shares", "_values")
 
-    def __init__(self, shares: Sequence[float], method: str, *, is_single: bool) -> None:
+    def __init__(self, shares: Sequence[float], method: str, pointer: str, *, is_single: bool) -> None:
+        self._pointer = pointer
         self._shares = shares
         self._method = method
         self._is_single = is_single
@@ -69,7 +70,7 @@ class Percentile:
 
     def add(self, value: Value) -> None:
         if is_number(value):
-            self._values.append(as_float(value))
+            self._values.append(finite(as_float(value), self._pointer))
 
     def partial(self) -> Value:
         return self._values

@@ -44,8 +44,8 @@ _SIMPLE: Final[Mapping[str, tuple[Callable[[str], Accumulator], bool]]] = {
     "$concatArrays": (Concat, True),
     "$setUnion": (Union, True),
     "$mergeObjects": (MergeObjects, True),
-    "$stdDevPop": (lambda _: Deviation(is_sample=False), False),
-    "$stdDevSamp": (lambda _: Deviation(is_sample=True), False),
+    "$stdDevPop": (lambda pointer: Deviation(pointer, is_sample=False), False),
+    "$stdDevSamp": (lambda pointer: Deviation(pointer, is_sample=True), False),
 }
 """Those of one operand: how to make one for a pointer, and whether it grows."""
 
@@ -168,7 +168,7 @@ def _parse_percentile(name: str, operator: str, operand: Value, scope: Scope, po
     expression = compile_in(scope, operand["input"], f"{pointer}/input")
     method = check_method(operand["method"], f"{pointer}/method")
     shares = [0.5] if is_single else check_shares(_fixed(operand["p"], scope, f"{pointer}/p"), f"{pointer}/p")
-    return Field(name, expression, lambda _: Percentile(shares, method, is_single=is_single), grows=False)
+    return Field(name, expression, lambda _: Percentile(shares, method, pointer, is_single=is_single), grows=False)
 
 
 def _fixed(spec: Value, scope: Scope, pointer: str) -> Value:

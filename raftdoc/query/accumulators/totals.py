@@ -16,6 +16,7 @@ from raftdoc.query.numbers import (
     add_doubles,
     as_float,
     double_as_decimal,
+    finite,
     fitted,
     is_decimal,
     tagged_decimal,
@@ -127,9 +128,10 @@ class Deviation:
     Source: B. P. Welford 1962; merged as Chan, Golub and LeVeque 1979.
     """
 
-    __slots__ = ("_count", "_is_sample", "_mean", "_squares")
+    __slots__ = ("_count", "_is_sample", "_mean", "_pointer", "_squares")
 
-    def __init__(self, *, is_sample: bool) -> None:
+    def __init__(self, pointer: str, *, is_sample: bool) -> None:
+        self._pointer = pointer
         self._is_sample = is_sample
         self._count = 0
         self._mean = 0.0
@@ -158,4 +160,4 @@ class Deviation:
 
     def result(self) -> Value:
         divisor = self._count - self._is_sample
-        return math.sqrt(self._squares / divisor) if divisor > 0 else None
+        return math.sqrt(finite(self._squares, self._pointer) / divisor) if divisor > 0 else None

@@ -12,7 +12,7 @@ from raftdoc.query.accumulators.totals import Average, Deviation, Total
 from raftdoc.query.expressions.arrays import end_of
 from raftdoc.query.expressions.operands import compile_members, nary
 from raftdoc.query.expressions.scope import Builder, Code, Frame, Scope, Value, fault, fold
-from raftdoc.query.numbers import as_float, as_whole, is_number
+from raftdoc.query.numbers import as_float, as_whole, finite, is_number
 from raftdoc.query.type_names import type_name
 
 
@@ -74,7 +74,8 @@ def _percentile(*, is_single: bool) -> Builder:
         def run(frame: Frame) -> Value:
             given = run_input(frame)
             values = given if isinstance(given, list) else [given]
-            found = percentiles([as_float(value) for value in values if is_number(value)], shares, method)
+            numbers = [finite(as_float(value), pointer) for value in values if is_number(value)]
+            found = percentiles(numbers, shares, method)
             return found[0] if is_single else found
 
         return fold(run, [codes["input"]], scope)
@@ -87,8 +88,8 @@ OPERATORS: Final[Mapping[str, Builder]] = {
     "$avg": _folding(Average),
     "$min": _folding(lambda _: Extreme(is_greatest=False)),
     "$max": _folding(lambda _: Extreme(is_greatest=True)),
-    "$stdDevPop": _folding(lambda _: Deviation(is_sample=False)),
-    "$stdDevSamp": _folding(lambda _: Deviation(is_sample=True)),
+    "$stdDevPop": _folding(lambda pointer: Deviation(pointer, is_sample=False)),
+    "$stdDevSamp": _folding(lambda pointer: Deviation(pointer, is_sample=True)),
     "$first": end_of(0),
     "$last": end_of(-1),
     "$firstN": _counted(FirstN),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
@@ -83,8 +84,8 @@ class BucketAuto:
 def _check_rounded(value: Value, pointer: str) -> None:
     if not is_number(value):
         raise fault("a granularity rounds numbers only", pointer, 40258)
-    if as_float(value) < 0:
-        raise fault("a granularity rounds numbers that are not negative", pointer, 40260)
+    if not 0 <= as_float(value) < math.inf:
+        raise fault("a granularity rounds numbers that are finite and not negative", pointer, 40260)
 
 
 _NAMES: Final = ("groupBy", "buckets", "output", "granularity")

@@ -179,8 +179,8 @@ def build_sample(spec: Value, pointer: str, setting: Setting) -> Sample:
 def _sample_size(value: Value, pointer: str) -> int:
     if not is_number(value):
         raise fault("the size is a number", pointer, 28746)
-    if as_float(value) < 1:
-        raise fault("the size is positive", pointer, 28747)
+    if not 1 <= as_float(value) <= INTEGER_MAX:
+        raise fault("the size is positive, within 64 bits", pointer, 28747)
     return int(as_float(value))
 
 
