@@ -13,14 +13,15 @@ PAGE = """<!doctype html>
  body { font: 16px/1.4 system-ui, sans-serif; margin: 2rem auto; max-width: 60rem; color: #222 }
  h1 { font-size: 1.5rem } table { border-collapse: collapse; width: 100% }
  th, td { text-align: left; padding: .3rem .8rem; border-bottom: 1px solid #ddd }
- td.number { text-align: right; font-variant-numeric: tabular-nums } tr.out { color: #999 }
+ th.number, td.number { text-align: right; font-variant-numeric: tabular-nums } tr.out { color: #999 }
  button { font: inherit; padding: .1rem .8rem } #said { min-height: 1.5em; color: #06543c }
  .bar { background: #bcd; height: .6rem }
 </style>
 <h1>The shop</h1>
 <p>Three nodes of raftdoc keep the stock: <span id="nodes"></span></p>
 <p id="said" role="status"></p>
-<table><thead><tr><th>Goods<th>Merchant<th>Price<th>Stock<th><th></tr></thead><tbody id="goods"></tbody></table>
+<table><thead><tr><th>Goods<th>Merchant<th class="number">Price<th class="number">Stock<th><th></tr></thead>
+<tbody id="goods"></tbody></table>
 <script>
  const goods = document.getElementById("goods"), said = document.getElementById("said");
  async function order(product) {
