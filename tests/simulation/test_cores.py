@@ -63,3 +63,10 @@ def test_trace_draws_a_column_per_node() -> None:
     lines = run_seed(3, trace=True).trace
     assert lines[0].split()[:3] == ["time", "ms", "n1"]
     assert any("AppendEntries" in line for line in lines)
+
+
+@pytest.mark.parametrize("seed", [200710])
+def test_seeds_that_found_something_pass(seed: int) -> None:
+    # 200710: an engine that is behind when the chunks of a snapshot come.
+    result = run_seed(seed)
+    assert result.is_ok, result.verdict

@@ -12,12 +12,14 @@ from raftdoc.simulation.cores.judge import judge
 from raftdoc.simulation.cores.world import World
 from raftdoc.simulation.history import encode_event
 from raftdoc.simulation.seed_result import SeedResult
+from raftdoc.storage.engine import EngineBusy
 
 LEVEL: Final = "cores"
 BREAKAGES: Final = (
     AssertionError,
     ArithmeticError,
     AttributeError,
+    EngineBusy,
     LookupError,
     OSError,
     RaftdocError,

@@ -16,6 +16,7 @@ from raftdoc.simulation.cores.disk import GROUP
 from raftdoc.simulation.cores.host import Host
 from raftdoc.simulation.cores.plan import MS
 from raftdoc.statemachine.digest import StoredDigest, differing
+from raftdoc.storage.engine import EngineBusy
 from raftdoc.storage.keyspace import GroupKeys
 from raftdoc.storage.snapshot import SCOPE_BYTES, Chunk, ChunkDamaged, ChunkReader, ChunkWriter
 
@@ -92,7 +93,13 @@ class Streams:
             self._later(self._end, stream, False)
             return
         incarnation = peer.disk_model.fresh_incarnation()
-        if not self._write_chunks(stream, peer, incarnation):
+        try:
+            is_whole = self._write_chunks(stream, peer, incarnation)
+        except EngineBusy:
+            self._world.count("busy_streams")
+            self._later(self._write, stream, life)
+            return
+        if not is_whole:
             self._world.count("damaged_chunks")
             self._later(self._end, stream, False)
             return
