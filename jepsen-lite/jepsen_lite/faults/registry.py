@@ -1,0 +1,44 @@
+"""All faults by name, fresh for each run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from jepsen_lite.faults import network
+from jepsen_lite.faults.fault import Fault
+from jepsen_lite.faults.network import Bend
+from jepsen_lite.faults.processes import CrashLoop, Kill, Pause, RollingRestart
+from jepsen_lite.links import Rule
+
+FAULTS: Final[dict[str, Callable[[], Fault]]] = {
+    "kill": lambda: Kill("kill"),
+    "term": lambda: Kill("term", is_term=True),
+    "crash-loop": lambda: CrashLoop("crash-loop"),
+    "pause": lambda: Pause("pause"),
+    "rolling-restart": lambda: RollingRestart("rolling-restart"),
+    "partition-halves": lambda: Bend("partition-halves", cut=network.halves),
+    "partition-ring": lambda: Bend("partition-ring", cut=network.ring),
+    "partition-bridge": lambda: Bend("partition-bridge", cut=network.bridge),
+    "partition-leader": lambda: Bend("partition-leader", cut=network.isolated_leader),
+    "partition-node": lambda: Bend("partition-node", cut=network.one_node),
+    "partition-one-way": lambda: Bend("partition-one-way", cut=network.one_way),
+    "latency": lambda: Bend("latency", cut=network.leader_links, rule=Rule(delay_s=0.12), count="delayed"),
+    "jitter": lambda: Bend("jitter", rule=Rule(jitter_s=0.4), count="delayed"),
+    "loss": lambda: Bend("loss", rule=Rule(loss=0.2), count="lost"),
+    "cut-frame": lambda: Bend("cut-frame", rule=Rule(cut=0.05), count="cut"),
+    "half-open": lambda: Bend("half-open", cut=network.one_way, rule=Rule(is_silent=True), count="silent"),
+    "client-half-open": lambda: Bend(
+        "client-half-open",
+        has_client_links=True,
+        cut=network.client_links,
+        rule=Rule(is_silent=True),
+        count="silent",
+    ),
+    "answers-lost": lambda: Bend(
+        "answers-lost", has_client_links=True, cut=network.answers, rule=Rule(answer_loss=0.3), count="answers lost"
+    ),
+}
+
+WIDE: Final = {"partition-ring": 5, "partition-bridge": 3}
+"""How many nodes a fault needs to be one."""

@@ -1,0 +1,149 @@
+"""Every checker over a run directory, offline: the run itself is not needed."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, TypeAlias
+
+from jepsen_lite.cluster_checks import check_cluster
+from jepsen_lite.exchange import position_of
+from jepsen_lite.nemesis import TARGETS
+from jepsen_lite.options import Options, read_test
+from jepsen_lite.workloads.registry import WORKLOADS
+from jepsen_lite.workloads.workload import Evidence
+from raftdoc.simulation.checkers.resolution import resolve
+from raftdoc.simulation.checkers.sanity import check_sanity
+from raftdoc.simulation.checkers.verdict import Report, Verdict, report, worst
+from raftdoc.simulation.history import NEMESIS, Event, RaftPosition, operations, read_history
+
+UNKNOWN_SHARE_MAX = 0.3
+STAMP_NS_MAX = 250_000_000
+"""Between an answer and its line in the history."""
+
+Exchanges: TypeAlias = Sequence[tuple[int, int, int]]
+"""The index of an invocation, when its request left, when its answer was there."""
+EXPECTED_ERRORS = frozenset(
+    (
+        "no_leader", "not_leader", "over_budget", "draining", "not_ready", "unavailable", "not_hosted", "disk_full",
+        "outcome_unknown", "deadline_exceeded", "staleness_not_met", "timeout", "change_pending",
+        "precondition_failed", "duplicate_key", "document_not_found", "cas-mismatch", "empty",
+        "ServerDisconnectedError", "ClientOSError", "ClientPayloadError", "ClientConnectionResetError",
+        "ConnectionResetError", "BrokenPipeError", "ClientResponseError",
+    )
+)  # fmt: skip
+"""What a client may meet while things are broken. Anything else is a bug of the product or of the harness."""
+
+
+class Judgement(NamedTuple):
+    verdict: Verdict
+    reports: list[Report]
+
+
+def judge(directory: Path) -> Judgement:
+    """Judge a run, and write results.json."""
+    options, found = read_test(directory), _read(directory, "run.json")
+    events = list(read_history(directory / "history.jsonl"))
+    evidence = _evidence(directory, events, found)
+    workload = WORKLOADS[options.workload]()
+    reports = [*_guarded(options.workload, lambda: type(workload).check(evidence))]
+    if workload.is_resolved:
+        reports += _guarded("resolution", lambda: [resolve(evidence.operations, evidence.effects).report])
+    reports += _guarded("errors", lambda: [_check_errors(events)])
+    reports += _guarded("cluster", lambda: [check_cluster(found, directory)])
+    exchanges = _read(directory, "exchanges.json")
+    reports += _guarded("sanity", lambda: [_sanity(events, options, workload.ok_min, found, exchanges)])
+    reports.append(report("run", [], list(found["troubles"])))
+    judgement = Judgement(worst(one.verdict for one in reports), reports)
+    _write_results(directory, judgement, events)
+    return judgement
+
+
+def _guarded(name: str, check: Callable[[], Sequence[Report]]) -> list[Report]:
+    """Return what a checker says; one that cannot make sense of its input leaves the verdict unknown."""
+    try:
+        return list(check())
+    except (ValueError, KeyError, TypeError, AssertionError, IndexError, AttributeError) as error:
+        return [report(name, [], [f"the checker raised {error!r}"])]
+
+
+def _evidence(directory: Path, events: Sequence[Event], found: Mapping[str, Any]) -> Evidence:
+    requests = _read(directory, "requests.json") if (directory / "requests.json").exists() else {}
+    effects = {id_: _places(record) for id_, record in requests.items() if record is not None}
+    return Evidence(events, operations(events), effects, found.get("final"))
+
+
+def _places(record: Mapping[str, Any]) -> list[RaftPosition]:
+    """Return where the write of a looked up key took effect."""
+    if record["outcome"] != "applied":
+        return []
+    group = int(record["index"].split(":")[0])
+    if record["etag"] is None:
+        # A deletion leaves no revision: that it happened is known, not where.
+        return [RaftPosition(group, -1, 0, "")]  # type: ignore[arg-type]
+    return [position_of(record["etag"], group)]
+
+
+def _check_errors(events: Sequence[Event]) -> Report:
+    """Return whether clients met only what they may."""
+    counts = Counter(event.error for event in events if event.error is not None and event.process != NEMESIS)
+    strange = [
+        f"{count} times {error}"
+        for error, count in counts.items()
+        if error not in EXPECTED_ERRORS and not error.startswith("unreachable")
+    ]
+    return report("errors", strange)
+
+
+def _sanity(
+    events: Sequence[Event], options: Options, ok_min: Mapping[str, int], found: Mapping[str, Any], exchanges: Exchanges
+) -> Report:
+    faults = [event for event in events if event.process != NEMESIS or event.f != TARGETS]
+    least = {f: max(1, int(count * options.seconds / 10)) for f, count in ok_min.items()}
+    checked = check_sanity(faults, ok_min=least, faults_seen=found.get("seen", {}), unknown_share_max=UNKNOWN_SHARE_MAX)
+    ran = {event.f for event in faults if event.process == NEMESIS}
+    missing = [f"{name} was asked for and never ran" for name in options.nemesis if name not in ran]
+    if options.has_packages:
+        # A package is a random choice: some of the faults have to have run.
+        missing = [] if ran else ["no fault ran"]
+    missing += _stamps(events, exchanges)
+    skipped = [f"{name} cannot be had here: {why}" for name, why in found.get("skipped", {}).items()]
+    return report("sanity", [], [*checked.details, *missing, *skipped])
+
+
+def _stamps(events: Sequence[Event], exchanges: Exchanges) -> list[str]:
+    """Return what the recorder stamped at another time than the senders' own watch says."""
+    completed: dict[int, int] = {}
+    stops: dict[int, Event] = {}
+    for event in events:
+        if event.type == "invoke":
+            completed[event.process] = event.index
+        elif event.process != NEMESIS:
+            stops[completed[event.process]] = event
+    wrong = []
+    for start, sent_ns, received_ns in exchanges:
+        if events[start].time > sent_ns:
+            wrong.append(f"the invocation {start} was recorded after its request had left")
+        if start in stops and not 0 <= stops[start].time - received_ns <= STAMP_NS_MAX:
+            wrong.append(f"the completion of {start} was recorded at another time than it came")
+    if not exchanges:
+        wrong.append("no sender kept its own times")
+    return wrong
+
+
+def _read(directory: Path, name: str) -> Any:
+    return json.loads((directory / name).read_text())
+
+
+def _write_results(directory: Path, judgement: Judgement, events: Sequence[Event]) -> None:
+    counts = Counter(f"{event.f} {event.type}" for event in events if event.process != NEMESIS)
+    results = {
+        "verdict": judgement.verdict.value,
+        "reports": [
+            {"checker": one.checker, "verdict": one.verdict.value, "details": one.details} for one in judgement.reports
+        ],
+        "counts": dict(sorted(counts.items())),
+    }
+    (directory / "results.json").write_text(json.dumps(results, indent=1) + "\n")

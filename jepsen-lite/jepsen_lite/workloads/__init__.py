@@ -1,0 +1,1 @@
+"""What clients do, and what the history of it has to satisfy."""
