@@ -19,7 +19,7 @@ Source: the element iterator of the dialect's matcher, as its recorded cases sho
 from __future__ import annotations
 
 from enum import Enum
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from raftdoc.document.tagged import tag_of
 from raftdoc.document.value import JsonValue
@@ -94,44 +94,58 @@ def values_at(document: dict[str, JsonValue], path: Path, *, expand_leaf: bool =
     An array at the end gives its elements and then itself; with expand_leaf False only itself. MISSING stands
     for each object that lacks the rest of the path; the list is empty where arrays hold no object to look into.
     """
-    reached: list[Reached] = []
-    _collect(document, path, 0, expand_leaf, reached)
-    return reached
+    search = _Search(path, expand_leaf, [], set())
+    _collect(document, search, 0)
+    return search.reached
 
 
-def _collect(document: JsonValue, path: Path, depth: int, expand: bool, reached: list[Reached]) -> None:
+class _Search(NamedTuple):
+    path: Path
+    expands: bool
+    reached: list[Reached]
+    seen: set[tuple[int, int]]
+    """Arrays by identity, and how much of the path led there. As a number is tried both ways, there may be more ways
+    to an array than atoms in the world; what it holds is reached by any of them."""
+
+
+def _collect(document: JsonValue, search: _Search, depth: int) -> None:
+    path, _, reached, _ = search
     value: Reached = document
     for position in range(depth, len(path)):
         if isinstance(value, dict):
             name = path[position]
             value = MISSING if name[:1] == "$" else value.get(name, MISSING)
         elif isinstance(value, list):
-            _collect_through(value, path, position, expand, reached)
+            _collect_through(value, search, position)
             return
         else:
             reached.append(MISSING)
             return
-    if expand and isinstance(value, list):
+    if search.expands and isinstance(value, list):
         reached.extend(value)
     reached.append(value)
 
 
-def _collect_through(array: list[JsonValue], path: Path, depth: int, expand: bool, reached: list[Reached]) -> None:
+def _collect_through(array: list[JsonValue], search: _Search, depth: int) -> None:
     """Look for path[depth:] in the elements of an array: in each object, and at the place that the name says."""
+    path, _, reached, seen = search
+    if (id(array), depth) in seen:
+        return
+    seen.add((id(array), depth))
     name = path[depth]
     place = int(name) if is_index(name) and len(name) < 10 else -1
     is_last = depth + 1 == len(path)
     for position, element in enumerate(array):
         if is_object(element):
-            _collect(element, path, depth, expand, reached)
+            _collect(element, search, depth)
         if position != place:
             continue
         if is_last:
             reached.append(element)
         elif isinstance(element, list):
-            _collect_through(element, path, depth + 1, expand, reached)
+            _collect_through(element, search, depth + 1)
         elif is_object(element):
-            _collect(element, path, depth + 1, expand, reached)
+            _collect(element, search, depth + 1)
 
 
 def get_path(document: JsonValue, path: Path) -> Reached:

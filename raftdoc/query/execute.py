@@ -6,6 +6,7 @@ that is follows from the document, so that no list of ids already given is kept,
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -154,6 +155,7 @@ class _IndexRun:
         self._kind: Kind = "r" if plan.reverse else "i"
         self._maker = IndexKeyMaker(index) if index.is_multikey else None
         self._names = [path for path, _ in index.fields]
+        self._starts = [start for start, _ in plan.ranges]
 
     def rows(self, after: Position | None) -> Rows:
         """Yield the rows behind a position."""
@@ -231,7 +233,12 @@ class _IndexRun:
         return max(keys) if self._plan.reverse else min(keys)
 
     def _is_in_ranges(self, key: bytes) -> bool:
-        return any(start <= key and (stop is None or key < stop) for start, stop in self._plan.ranges)
+        # Ranges are in order and without overlap.
+        at = bisect_right(self._starts, key) - 1
+        if at < 0:
+            return False
+        stop = self._plan.ranges[at][1]
+        return stop is None or key < stop
 
 
 def count_entries(plan: Plan, reader: DocumentReader, counters: Counters) -> Iterator[int | None]:

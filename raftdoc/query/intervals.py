@@ -6,6 +6,7 @@ what begins with the key of a value is that value and nothing else, and what beg
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
@@ -98,20 +99,27 @@ def _places(interval: Interval) -> tuple[bytes, bytes]:
 
 
 def intersection(left: Intervals, right: Intervals) -> Intervals:
-    """Return what lies in both."""
+    """Return what lies in both, in one pass over the two."""
     found = []
-    for first in left:
-        for second in right:
-            low = max(first.low, second.low, key=Edge.place)
-            high = min(first.high, second.high, key=Edge.place)
-            if low.place() < high.place():
-                found.append(Interval(low, high))
+    at_left = at_right = 0
+    while at_left < len(left) and at_right < len(right):
+        first, second = left[at_left], right[at_right]
+        low = max(first.low, second.low, key=Edge.place)
+        high = min(first.high, second.high, key=Edge.place)
+        if low.place() < high.place():
+            found.append(Interval(low, high))
+        if first.high.place() <= second.high.place():
+            at_left += 1
+        else:
+            at_right += 1
     return tuple(found)
 
 
 def contains(outer: Intervals, inner: Intervals) -> bool:
     """Return whether everything of inner lies in outer."""
-    return all(
-        any(wide.low.place() <= narrow.low.place() and narrow.high.place() <= wide.high.place() for wide in outer)
-        for narrow in inner
-    )
+    starts = [wide.low.place() for wide in outer]
+    for narrow in inner:
+        at = bisect_right(starts, narrow.low.place()) - 1
+        if at < 0 or outer[at].high.place() < narrow.high.place():
+            return False
+    return True

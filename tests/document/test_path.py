@@ -50,6 +50,16 @@ def test_no_path_leads_into_a_tagged_scalar() -> None:
     assert mapped_value({"a": date}, ("a", "$date")) is MISSING
 
 
+def test_a_number_that_means_both_at_every_level_is_looked_for_once_in_each_array() -> None:
+    value: JsonValue = 5
+    for _ in range(30):
+        value = [{"0": value}]
+    document: dict[str, JsonValue] = {"a": value}
+    assert 5 in values_at(document, ("a", *["0"] * 45))
+    assert 5 in values_at(document, ("a", *["0"] * 30))
+    assert 5 in values_at(document, ("a", *["0"] * 60))
+
+
 def test_one_place_is_read_by_name_and_by_index() -> None:
     document: JsonValue = {"a": [{"b": 1}], "c": {"0": 2}}
     assert get_path(document, ("a", "0", "b")) == 1

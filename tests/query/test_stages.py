@@ -192,6 +192,34 @@ def test_a_stage_that_would_hold_too_much_is_refused(stage) -> None:
     assert refusal_of([stage], items) == (f"/pipeline/0/{name}", 292)
 
 
+def test_documents_that_multiply_pause_though_none_arrives() -> None:
+    items = [{"a": list(range(200)), "b": list(range(200))}]
+    paused = run([{"$unwind": "$a"}, {"$unwind": "$b"}, {"$match": {"a": -1}}], items)
+    assert paused.count(None) >= 40_000 // 64
+
+
+def test_what_a_lookup_makes_for_one_document_is_bounded() -> None:
+    grown = [
+        {"$documents": [{"a": list(range(1000)), "b": list(range(1000)), "text": "x" * 1000}]},
+        {"$unwind": "$a"},
+        {"$unwind": "$b"},
+    ]
+    lookup = {"$lookup": {"let": {"a": "$a"}, "pipeline": grown, "as": "j"}}
+    assert refusal_of([lookup, {"$count": "n"}]) == ("/pipeline/0/$lookup", 292)
+
+
+def test_a_group_counts_with_its_fields() -> None:
+    fields = {f"f{number}": {"$avg": "$n"} for number in range(400)}
+    items = ({"n": number} for number in range(10_000))
+    assert refusal_of([{"$group": {"_id": "$n", **fields}}], items)[1] == 292
+
+
+def test_a_sample_holds_what_it_keeps_whatever_it_kept_before() -> None:
+    sizes = [1] * 64 + [PIPELINE_BYTES_MAX // 16] * 64
+    items = ({"text": "x" * size} for size in sizes)
+    assert refusal_of([{"$sample": {"size": 64}}], items)[1] == 292
+
+
 def test_a_sorted_head_holds_what_it_gives_only() -> None:
     text = "x" * (PIPELINE_BYTES_MAX // 2000)
     items = ({"n": number, "text": text} for number in range(4000))
@@ -237,6 +265,9 @@ def test_a_stage_that_holds_documents_pauses_while_it_gives_them() -> None:
         {"$group": {"_id": "$a"}},
         {"$facet": {"all": []}},
         {"$sample": {"size": 1000}},
+        {"$sortByCount": "$a"},
+        {"$bucketAuto": {"groupBy": "$a", "buckets": 500}},
+        {"$documents": items},
     ):
         assert run([stage], items).count(None) >= 1000 // 64
     union = run([{"$unionWith": "other"}], [], reader=Shelf(other=items))

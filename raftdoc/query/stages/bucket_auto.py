@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from raftdoc.document import encode_key
 from raftdoc.document.path import MISSING, is_object
 from raftdoc.query.accumulators.accumulator import Field
 from raftdoc.query.context import Context
@@ -15,9 +16,10 @@ from raftdoc.query.expressions.compile import escaped
 from raftdoc.query.expressions.scope import Value, fault
 from raftdoc.query.numbers import as_float, as_whole, is_number
 from raftdoc.query.order import order_key
+from raftdoc.query.sorter import Sorter
 from raftdoc.query.stages.granularity import Granularity, granularity_of
 from raftdoc.query.stages.group import Folder, is_path_or_expression, output_fields
-from raftdoc.query.stages.stage import Document, Items, Meter, Setting, evaluator, paced
+from raftdoc.query.stages.stage import PAUSE_DOCUMENTS, Document, Items, Meter, Setting, evaluator, paced
 from raftdoc.query.type_names import INT32_MAX, INT32_MIN
 
 Entry = tuple[Value, Document]
@@ -34,7 +36,8 @@ class BucketAuto:
     def run(self, documents: Iterable[Document | None], context: Context) -> Items:
         value_of, meter = evaluator(self.value, context), Meter(self.pointer)
         entries: list[Entry] = []
-        for document in documents:
+        sorter = Sorter(None, self.pointer)
+        for place, document in enumerate(documents):
             if document is None:
                 yield None
                 continue
@@ -42,8 +45,12 @@ class BucketAuto:
             if self.granularity is not None:
                 _check_rounded(value, self.pointer)
             meter.hold(document)
-            entries.append((None if value is MISSING else value, document))
-        entries.sort(key=lambda entry: order_key(entry[0]))
+            value = None if value is MISSING else value
+            sorter.add(encode_key(value) + place.to_bytes(8, "big"), (value, document), 0)
+        for count, (_, entry) in enumerate(sorter.rows(), 1):
+            entries.append(entry)
+            if not count % PAUSE_DOCUMENTS:
+                yield None
         yield from paced(self._buckets(entries, context))
 
     def _buckets(self, entries: list[Entry], context: Context) -> Iterable[Document]:

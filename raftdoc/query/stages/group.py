@@ -13,6 +13,7 @@ from itertools import pairwise
 from typing import Final, NamedTuple
 
 from raftdoc.document.path import MISSING, is_object
+from raftdoc.limits import INTEGER_MAX
 from raftdoc.query.accumulators.accumulator import Accumulator, Field
 from raftdoc.query.accumulators.table import parse_field
 from raftdoc.query.context import Context
@@ -21,11 +22,23 @@ from raftdoc.query.expressions.compile import escaped
 from raftdoc.query.expressions.scope import Value, fault
 from raftdoc.query.numbers import is_number
 from raftdoc.query.order import identity_key, order_key
-from raftdoc.query.stages.stage import Document, Items, Meter, Setting, StageBuilder, frame_of, paced
+from raftdoc.query.sorter import Sorter
+from raftdoc.query.stages.stage import (
+    PAUSE_DOCUMENTS,
+    Document,
+    Items,
+    Meter,
+    Setting,
+    StageBuilder,
+    frame_of,
+    paced,
+)
 from raftdoc.query.type_names import type_name
 
 _GROUP_BYTES: Final = 100
 """What a group is counted with beside its `_id`."""
+_FIELD_BYTES: Final = 50
+"""And each of its fields."""
 
 
 class Group(NamedTuple):
@@ -72,7 +85,7 @@ class Folder:
 
     def _new_group(self, id: Value) -> Group:
         self._meter.hold(id)
-        self._meter.hold_bytes(_GROUP_BYTES)
+        self._meter.hold_bytes(_GROUP_BYTES + _FIELD_BYTES * len(self._fields))
         states = [field.make(id) for field in self._fields]
         group = Group(id, states, [state.add for state in states])
         self._groups[identity_key(id)] = group
@@ -128,10 +141,20 @@ class GroupStage:
             id = run_id(frame)
             add(None if id is MISSING else id)
         if self.by_count:
-            ordered = sorted(folder.results(), key=lambda group: -group["count"])
-            yield from paced(ordered)
+            yield from _largest_first(folder, self.pointer)
         else:
             yield from paced(folder.results())
+
+
+def _largest_first(folder: Folder, pointer: str) -> Items:
+    """Yield the groups by their counts; of equal ones the first seen first."""
+    sorter = Sorter(None, pointer)
+    for place, group in enumerate(folder.results(), 1):
+        key = (INTEGER_MAX - group["count"]).to_bytes(8, "big") + place.to_bytes(8, "big")
+        sorter.add(key, group, 0)
+        if not place % PAUSE_DOCUMENTS:
+            yield None
+    yield from paced(group for _, group in sorter.rows())
 
 
 def build_group(spec: Value, pointer: str, setting: Setting) -> GroupStage:

@@ -10,6 +10,8 @@ from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
+import orjson
+
 from raftdoc.document.path import MISSING, is_object, parse_path, values_at
 from raftdoc.query.context import Context
 from raftdoc.query.expression import Expression, evaluate
@@ -22,6 +24,7 @@ from raftdoc.query.stages.unwind import with_value
 FAILED_TO_PARSE: Final = 9
 INVALID_NAMESPACE: Final = 73
 TYPE_MISMATCH: Final = 14
+_REFERENCE_BYTES: Final = 8
 
 Path = tuple[str, ...]
 
@@ -69,11 +72,14 @@ class Lookup:
                 yield None
                 continue
             found: list[Document] = []
+            meter = Meter(self.pointer)
             for other in source.of(document):
                 if other is None:
                     yield None
-                else:
-                    found.append(other)
+                    continue
+                # Without a pipeline they are those of the table, which is measured itself.
+                meter.hold_bytes(_REFERENCE_BYTES if self.pipeline is None else len(orjson.dumps(other)))
+                found.append(other)
             yield with_value(document, self.target, found)
 
 
@@ -102,6 +108,7 @@ class _Source:
             if self.table is None:
                 yield from self._fill(stage.fields[1])
             source = self._equal(local_values(document, stage.fields[0]))
+        source = paced(source)
         if stage.pipeline is None:
             yield from source
             return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -155,6 +155,8 @@ class Sample:
                 meter.hold(document)
                 kept.append(document)
             elif (place := context.draw() % seen) < self.size:
+                meter.release(kept[place])
+                meter.hold(document)
                 kept[place] = document
         for last in range(len(kept) - 1, 0, -1):
             place = context.draw() % (last + 1)
@@ -193,6 +195,9 @@ class Documents:
         array = evaluate(self.expression, {}, context)
         if not isinstance(array, list):
             raise fault("$documents takes an array of objects", self.pointer, 5858203)
+        yield from paced(self._checked(array))
+
+    def _checked(self, array: list[Value]) -> Iterator[Document]:
         for element in array:
             if not is_object(element):
                 raise fault(f"a document is an object, not {type_name(element)}", self.pointer, 40228)

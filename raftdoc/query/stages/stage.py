@@ -111,6 +111,10 @@ class Meter:
         """
         self.hold_bytes(len(orjson.dumps(value)))
 
+    def release(self, value: Value) -> None:
+        """Give back what a value that is dropped was counted with."""
+        self._left += len(orjson.dumps(value))
+
     def hold_bytes(self, size: int) -> None:
         """Count bytes, or give them back when negative.
 

@@ -9,7 +9,7 @@ from raftdoc.document.path import MISSING, is_object, parse_path
 from raftdoc.query.context import Context
 from raftdoc.query.expressions.compile import escaped
 from raftdoc.query.expressions.scope import Value, fault
-from raftdoc.query.stages.stage import Document, Items, Setting
+from raftdoc.query.stages.stage import Document, Items, Setting, paced
 
 Path = tuple[str, ...]
 
@@ -46,6 +46,9 @@ class Unwind:
     """Whether a document without elements is kept."""
 
     def run(self, documents: Iterable[Document | None], context: Context) -> Items:
+        return paced(self._unwound(documents))
+
+    def _unwound(self, documents: Iterable[Document | None]) -> Items:
         path = self.path
         for document in documents:
             if document is None:
