@@ -22,6 +22,8 @@ judges what its clients saw. The same seed is the same run, on every machine wit
   raftdoc simulate --seed 0 --seeds 5000 --jobs 2         a sweep
   raftdoc simulate --seed 0 --seeds 5000 --resume FILE    a sweep that can be broken off, and goes on from FILE
 
+  raftdoc simulate --level nodes --seed 0 --seeds 300     whole nodes: their tasks, timers and locks, too
+
 A seed that fails prints the command that repeats it, and is shrunk to the faults that it needs.
 
 Exit code 0: every promise was kept. 1: one was broken, or the sweep never met something that it has to meet.
@@ -38,7 +40,7 @@ def add_parser(commands: Subparsers) -> None:
     )
     parser.add_argument("--seed", type=whole_number(0, 1 << 62), required=True, metavar="N", help="the first seed")
     parser.add_argument("--seeds", type=whole_number(1, 1 << 31), default=1, metavar="K", help="how many (1)")
-    parser.add_argument("--level", choices=("cores",), default="cores", help="what is simulated (cores)")
+    parser.add_argument("--level", choices=("cores", "nodes"), default="cores", help="what is simulated (cores)")
     parser.add_argument("--jobs", type=whole_number(1, 256), default=1, metavar="J", help="processes (1)")
     parser.add_argument("--trace", action="store_true", help="draw the run; with one seed")
     parser.add_argument("--resume", type=Path, metavar="FILE", help="add results to FILE, skip seeds that are in it")

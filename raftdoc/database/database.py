@@ -246,7 +246,7 @@ def assemble(
     membership = Membership(directory, router, views, calls, surroundings.reaches, status.cluster_id)
     return Assembly(
         Database(node, directory, router, catalog, status, membership),
-        Steward(node, directory, router, catalog, me, status.cluster_id, surroundings),
+        Steward(node, directory, router, catalog, me, status.cluster_id, surroundings, random),
         Conductor(node, directory, router, views, calls, surroundings.is_connected),
         IndexDriver(node, router),
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
+from random import Random
 
 from raftdoc.cluster.directory import Directory
 from raftdoc.database.catalog import Catalog
@@ -51,6 +51,7 @@ class Steward:
         me: NodeRecord,
         cluster_id: ClusterId,
         surroundings: Surroundings,
+        random: Random,
     ) -> None:
         self._node = node
         self._directory = directory
@@ -59,6 +60,7 @@ class Steward:
         self._me = me
         self._cluster_id = cluster_id
         self._surroundings = surroundings
+        self._random = random
         self.is_registered = False
 
     async def run(self) -> None:
@@ -85,7 +87,8 @@ class Steward:
             self._surroundings.reconcile()
         machine = self._directory.catalog
         if replica.is_leader and not machine.cluster_id:
-            await self._write(commands.initialise(self._cluster_id, os.urandom(commands.CURSOR_KEY_BYTES)))
+            cursor_key = self._random.randbytes(commands.CURSOR_KEY_BYTES)
+            await self._write(commands.initialise(self._cluster_id, cursor_key))
         if machine.cluster_id and not self._is_known():
             await self._register()
         self.is_registered = self._is_known()

@@ -3,6 +3,7 @@
     history      what clients did and were answered, one event a line
     checkers     pure functions: history in, verdict out
     cores        the consensus core, state machine and disk model of every node under one event heap
+    nodes        whole nodes, as the server builds them, on an event loop of virtual time
 
 The caller's duties:
 1. A run is named by its seed and nothing else; code that is called from it asks no clock, no chance but the

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final, NamedTuple, Protocol
 
 from raftdoc.simulation.cores import run as cores
+from raftdoc.simulation.nodes import run as nodes
 from raftdoc.simulation.seed_result import SeedResult
 
 
@@ -53,7 +54,39 @@ LEVELS: Final[dict[str, Level]] = {
             "ok_create",
             "ok_delete",
         ),
-    )
+    ),
+    nodes.LEVEL: Level(
+        nodes.run_seed,
+        (
+            "elections",
+            "leases",
+            "crashes",
+            "restarts",
+            "disk_failures",
+            "transfers",
+            "joins",
+            "removes",
+            "removed",
+            "installed",
+            "frames_lost",
+            "answers_lost",
+            "replayed",
+            "retries",
+            "reads_linearizable",
+            "reads_stale",
+            "reads_min_index",
+            "index_compared",
+            "collections_changed",
+            "unknown_applied",
+            "unknown_never",
+            "ok_put",
+            "ok_cas",
+            "ok_create",
+            "ok_update",
+            "ok_delete",
+            "ok_add",
+        ),
+    ),
 }
 
 

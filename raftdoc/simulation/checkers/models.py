@@ -33,7 +33,7 @@ class Model(NamedTuple):
     """Whether the call, where it is legal, changes no state at all."""
 
 
-READ, WRITE, CAS, MISMATCH, MAYBE_CAS, CREATE, PRESENT, DELETE, ABSENT, MAYBE_CREATE = range(10)
+READ, WRITE, CAS, MISMATCH, MAYBE_CAS, CREATE, PRESENT, DELETE, ABSENT, MAYBE_CREATE, UPDATE, MAYBE_UPDATE = range(12)
 
 _OBSERVATIONS: Final = frozenset((READ, MISMATCH, PRESENT, ABSENT))
 _MISMATCHES: Final = ("cas-mismatch", "precondition_failed")
@@ -42,8 +42,8 @@ _MISMATCHES: Final = ("cas-mismatch", "precondition_failed")
 def register_call(operation: Operation) -> Call | None:
     """Return what an operation on a register does.
 
-    get; put v; cas [old, new]; create v; delete. A register without a value holds None. A cas, create or delete that
-    fails because of what is there is an observation of it; any other failure never happened.
+    get; put v; cas [old, new]; create v; update v, where there is a value; delete. A register without a value holds
+    None. What fails because of what is there is an observation of it; any other failure never happened.
     """
     f, type_, value = operation.f, operation.type, operation.value
     if f in {"get", "read"}:
@@ -54,6 +54,9 @@ def register_call(operation: Operation) -> Call | None:
         return _cas_call(operation)
     if f == "create":
         return _conditional(operation, (CREATE, freeze(value)), (MAYBE_CREATE, freeze(value)), "duplicate_key", PRESENT)
+    if f == "update":
+        done, maybe = (UPDATE, freeze(value)), (MAYBE_UPDATE, freeze(value))
+        return _conditional(operation, done, maybe, "document_not_found", ABSENT)
     if f == "delete":
         # Whoever finds nothing to delete leaves nothing there, too.
         return _conditional(operation, (DELETE,), (WRITE, None), "document_not_found", ABSENT)
@@ -84,6 +87,10 @@ def is_observation(call: Call) -> bool:
 
 def _step_presence(state: State, call: Call) -> State:
     kind = call[0]
+    if kind == UPDATE:
+        return call[1] if state is not None else ILLEGAL
+    if kind == MAYBE_UPDATE:
+        return call[1] if state is not None else state
     if kind == CREATE:
         return call[1] if state is None else ILLEGAL
     if kind == MAYBE_CREATE:
