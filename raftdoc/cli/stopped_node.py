@@ -67,7 +67,7 @@ class StoppedNode:
         Raises:
             StateCorrupt: a record of the state cannot be read.
         """
-        return [self._group(group) for group in sorted(self.log.groups)]
+        return [self._group(group) for group, log in sorted(self.log.groups.items()) if not log.has_left]
 
     def entries(self, group: GroupId, first: Index, count: int) -> Iterator[Entry]:
         """Yield up to count entries of a group from first on, or from the first that is kept.

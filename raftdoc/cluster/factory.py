@@ -90,13 +90,24 @@ class ReplicaFactory:
             term_runs=tuple(recovered.term_runs),
             applied_index=machine.applied_index,
             configurations=self._configurations(group, recovered),
+            floor=recovered.floor,
         )
         return self._replica(group, recovered.incarnation, restored, machine, is_new=False)
 
     def new(self, group: GroupId, configuration: Configuration) -> tuple[Replica, LogRecord]:
-        """Return the first replica of a group on this node, and the record that makes it durable."""
+        """Return a new replica of a group on this node, and the record that makes it durable.
+
+        Safety: where another one was here before, it keeps to what that one promised and acknowledged, and learns who
+        belongs to the group from its log, whatever the catalog of this moment says.
+        """
+        before = self._log.group(group)
+        hard_state, floor = HardState(), (Term(0), Index(0))
+        if before is not None:
+            hard_state, configuration = before.hard_state._replace(commit=Index(0)), Configuration(())
+            # Its tombstone may not be in the log yet.
+            floor = max(before.floor, (before.last_term, before.last_index))
         restored = Restored(
-            hard_state=HardState(),
+            hard_state=hard_state,
             configuration=configuration,
             compacted_index=Index(0),
             compacted_term=Term(0),
@@ -104,12 +115,18 @@ class ReplicaFactory:
             last_term=Term(0),
             term_runs=(),
             applied_index=Index(0),
+            floor=floor,
         )
         incarnation = self.incarnations.fresh(group)
         machine = self.machine(group, incarnation)
-        replica = self._replica(group, incarnation, restored, machine, is_new=True)
-        record = log_record(group, hard_state=HardState(), configuration=configuration, incarnation=incarnation)
+        replica = self._replica(group, incarnation, restored, machine, is_new=before is None)
+        record = log_record(group, hard_state=hard_state, configuration=configuration, incarnation=incarnation)
         return replica, record
+
+    @property
+    def left_groups(self) -> list[GroupId]:
+        """The groups of which a replica was here and left."""
+        return list(self._log.left_groups)
 
     def drop_leftovers(self, groups: Mapping[GroupId, RecoveredGroup]) -> None:
         """Remove what the engine holds beside the groups of the log: of installs that did not come to their end."""

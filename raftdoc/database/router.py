@@ -164,7 +164,9 @@ class Router:
                 await self._back_off(attempt, deadline_ns, error, is_unknown=False)
                 attempt += 1
             else:
-                return replica
+                # Safety: it may have left between the answer and this moment, and its state is removed already.
+                if self._node.hosts(replica):
+                    return replica
 
     async def hosted(self, group: GroupId, deadline_ns: int) -> Replica:
         """Return this node's replica of a group that the catalog places here, once it has been created."""

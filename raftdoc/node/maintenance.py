@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from raftdoc.errors import DiskFailed, DiskFull
-from raftdoc.ids import GroupId, Index, NodeId
+from raftdoc.ids import Index, NodeId
 from raftdoc.limits import FLUSH_APPLIED_BYTES, MIB
 from raftdoc.node.node import Node
 from raftdoc.node.replica import Replica
@@ -83,7 +83,7 @@ class Maintenance:
         self._node.metrics.flushes.value += 1
 
     async def _flush(self) -> None:
-        applied = {group: replica.machine.applied_index for group, replica in self._node.replicas.items()}
+        applied = {replica: replica.machine.applied_index for replica in self._node.replicas.values()}
         await self._flush_engine()
         self._truncate_all(applied)
         self._node.relocate(RELOCATE_BYTES)
@@ -105,14 +105,16 @@ class Maintenance:
         finally:
             self._running = None
 
-    def _truncate_all(self, applied: Mapping[GroupId, Index]) -> None:
-        """Let go of log. `applied`: per group, the index that is durably applied now."""
+    def _truncate_all(self, applied: Mapping[Replica, Index]) -> None:
+        """Let go of log. `applied`: per replica, the index that is durably applied now.
+
+        Safety: what was durable of a replica that left meanwhile says nothing of another one that took its place.
+        """
         left = self._log.groups_over_budget()
-        for group, index in applied.items():
-            replica = self._node.replicas.get(group)
-            if replica is not None:
+        for replica, index in applied.items():
+            if self._node.hosts(replica):
                 replica.durable_applied_index = max(replica.durable_applied_index, index)
-                self._truncate(replica, is_over_budget=group in left)
+                self._truncate(replica, is_over_budget=replica.group in left)
 
     def _truncate(self, replica: Replica, *, is_over_budget: bool) -> None:
         """Let go of the log whose effect is durable here and that nobody is to be sent."""
@@ -135,7 +137,7 @@ class Maintenance:
             self._node.record(log_record(replica.group, compacted=(index, term), configuration=configuration))
 
     def _peers(self, replica: Replica) -> list[NodeId]:
-        return [peer for peer in replica.core.configuration.members() if peer != self._node.node]
+        return [peer for peer in sorted(replica.core.configuration.members()) if peer != self._node.node]
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._executor, work)
@@ -147,7 +149,3 @@ class Maintenance:
         if is_flushing:
             await self._in_thread(self._engine.flush)
         self._executor.shutdown()
-
-    def drop_range(self, start: bytes, stop: bytes) -> asyncio.Future[None]:
-        """Delete a key range of a group that is gone, in the background."""
-        return asyncio.ensure_future(self._in_thread(lambda: self._engine.delete_range(start, stop)))

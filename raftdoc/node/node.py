@@ -38,7 +38,7 @@ from raftdoc.node.replica import Replica
 from raftdoc.node.snapshot_stream import SnapshotHost
 from raftdoc.node.staleness import Staleness
 from raftdoc.raft import LogMark, Ready
-from raftdoc.raft.messages import Message
+from raftdoc.raft.messages import HardState, Message
 from raftdoc.statemachine.commands import is_known
 from raftdoc.storage.log.log import LogRecord, SharedLog, log_record
 from raftdoc.transport.transport import Transport
@@ -158,7 +158,7 @@ class Node:
     # What the database asks -----------------------------------------------------------------------
 
     def propose(self, replica: Replica, proposal: Proposal) -> None:
-        """Queue a command on the leader's replica; its waiter has the Outcome once it is applied here.
+        """Queue a command on the leader's replica, which is hosted; its waiter has the Outcome once it is applied here.
 
         Raises:
             NotLeader, OverBudget, Draining, DiskFull: nothing was proposed.
@@ -188,9 +188,12 @@ class Node:
         Raises:
             OverBudget: too many reads are waiting.
             Draining: this node has stopped.
+            NotLeader: the replica has left this node.
         """
         if self._is_closed:
             raise Draining("this node has stopped")
+        if not self.hosts(replica):
+            raise NotLeader(replica.group, None)
         if replica.reads.waiting_count >= READ_QUEUE_MAX:
             raise OverBudget("too many reads wait for confirmation", retry_after_ms=200)
         # Safety: the commit index is taken before the lease is looked at. A pause between the two then only
@@ -223,16 +226,25 @@ class Node:
             self.receive(peer, [(group, message)])
         self.touch(replica)
 
-    def remove_replica(self, group: GroupId, error: RaftdocError) -> None:
-        """Stop hosting a replica and leave a tombstone in the log."""
+    def remove_replica(self, group: GroupId, error: RaftdocError, *, is_gone: bool) -> None:
+        """Stop hosting a replica and leave a tombstone in the log.
+
+        Unless the whole group is gone, the log remembers what this replica promised: another may be made here.
+        """
         replica = self.replicas.pop(group)
         self._touched.pop(group, None)
         replica.close(error)
         self._digests.forget(group)
+        self.staleness.forget_group(group)
         if self.snapshots is not None:
             self.snapshots.forget(group)
-        self._records.append(log_record(group, tombstone=True))
+        promised = None if is_gone else HardState(replica.core.term, replica.core.vote)
+        self._records.append(log_record(group, tombstone=True, hard_state=promised))
         self.wake()
+
+    def hosts(self, replica: Replica) -> bool:
+        """Return whether a replica is still here: its group may have left, and have come back with another one."""
+        return self.replicas.get(replica.group) is replica
 
     def record(self, record: LogRecord) -> None:
         """Have a record of the log written with the next turn's frame."""
@@ -286,16 +298,17 @@ class Node:
             self._take_tick(now_ns)
         for peer, group, forward in self._forwarding.take(now_ns):
             self._outbox.put(peer, group, forward)
-        touched, self._touched = self._touched, {}
-        for replica in touched.values():
+        touched = [replica for replica in self._touched.values() if self.hosts(replica)]
+        self._touched = {}
+        for replica in touched:
             if replica.proposals.queued:
                 replica.propose(self.clock.wall_ms(), now_ns)
             if replica.reads.asking:
                 self._context += 1
                 replica.ask(self._context, now_ns)
-        self._collect(touched.values(), now_ns)
+        self._collect(touched, now_ns)
         self._outbox.send()
-        self._apply(touched.values(), now_ns)
+        self._apply(touched, now_ns)
         if self.snapshots is not None and self.snapshots.turn(now_ns):
             self.wake()
 
@@ -358,7 +371,7 @@ class Node:
             self._log.durable(ticket.pending)
             for note in ticket.notes:
                 replica: Replica = note.replica
-                if replica.group not in self.replicas:
+                if not self.hosts(replica):
                     continue
                 replica.core.on_persisted(note.mark, now_ns)
                 self._outbox.put_all(replica.group, note.messages)
@@ -382,7 +395,7 @@ class Node:
         records, self._records = self._records, []
         notes: list[Note] = []
         for replica in touched:
-            if not replica.core.has_ready():
+            if not (replica.core.has_ready() and self.hosts(replica)):
                 continue
             ready = replica.core.ready()
             self._outbox.put_all(replica.group, ready.messages)
@@ -416,6 +429,8 @@ class Node:
         """Apply slices until the turn's time is used up; what is left goes on in the next turn."""
         until_ns = now_ns + APPLY_SLICE_MS * NS_PER_MS
         for replica in touched:
+            if not self.hosts(replica):
+                continue  # the catalog has just said so, in this very loop
             has_more = bool(replica.to_apply)
             if has_more and self._now_ns() < until_ns + APPLY_SLICE_MS * NS_PER_MS:
                 before, before_bytes = replica.applied_entries, replica.applied_bytes

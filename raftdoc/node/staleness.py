@@ -55,6 +55,11 @@ class Staleness:
         self._applied.pop(peer, None)
         self._leads.pop(peer, None)
 
+    def forget_group(self, group: GroupId) -> None:
+        """Drop what is known of a group's replica here: it leaves, and another one has none of its state."""
+        self._fresh_ns.pop(group, None)
+        self._pending.pop(group, None)
+
     def leader(self, group: GroupId) -> NodeId | None:
         """Return the peer that said last that it leads a group by a valid lease; None where none did."""
         return next((peer for peer, groups in self._leads.items() if group in groups), None)

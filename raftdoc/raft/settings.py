@@ -86,3 +86,6 @@ class Restored(NamedTuple):
     """Durably in the state machine."""
     configurations: tuple[tuple[Index, Configuration], ...] = ()
     """(index, configuration) of each CONFIGURATION entry after compacted_index, by rising index."""
+    floor: tuple[Term, Index] = (Term(0), Index(0))
+    """(term, index) where the log of an earlier replica of this group on this node ended, which is gone: what that one
+    acknowledged may be committed because of it. Term and vote in hard_state are not older than that replica's."""

@@ -64,6 +64,7 @@ class State:
         "durable_index",
         "election_deadline_ns",
         "emitted_index",
+        "floor",
         "has_failed",
         "has_handed_over",
         "heard_ns",
@@ -86,8 +87,11 @@ class State:
         self.settings = settings
         self.random = random
         self.log = LogView(restored, storage, settings.cache_bytes_max)
-        base = (restored.compacted_index, restored.configuration)
-        self.configurations = ConfigurationHistory(base, restored.configurations)
+        # Where the log of an earlier replica ended whose place this one takes.
+        self.floor = restored.floor
+        self.configurations = ConfigurationHistory(
+            (restored.compacted_index, restored.configuration), restored.configurations
+        )
         self.configuration: Configuration = self.configurations.configuration
         """In force: the newest of the log, committed or not."""
         self.term = restored.hard_state.term
@@ -164,8 +168,17 @@ class State:
         return now_ns < self.refuse_votes_until_ns or now_ns < self.heard_ns + self.settings.election_timeout_ns
 
     def is_up_to_date(self, last_index: Index, last_term: Term) -> bool:
-        """Return whether a log that ends so is at least as up to date as this one (dissertation 3.6.1)."""
-        return (last_term, last_index) >= (self.log.last_term, self.log.last_index)
+        """Return whether a log that ends so is at least as up to date as this one (dissertation 3.6.1).
+
+        Safety: what an earlier replica here acknowledged counts like what is in this log. A candidate that never heard
+        of that one's removal could else win with its successor's vote, and lose what is committed.
+        """
+        return (last_term, last_index) >= max((self.log.last_term, self.log.last_index), self.floor)
+
+    @property
+    def has_reached_floor(self) -> bool:
+        """Return whether this log holds again what an earlier replica acknowledged: only then may it stand."""
+        return (self.log.last_term, self.log.last_index) >= self.floor
 
     def promise_anew(self, now_ns: int) -> None:
         """Refuse votes for W from now, whatever the clock read before: it jumped (L4), or this life is new (L3).

@@ -92,9 +92,7 @@ class Runtime:
         self.node.start(self._writer)
         self._directory = Directory(self.node, settings.peers, settings.dial)
         self._maintenance = Maintenance(self.node, self._log, self._engine, on_fatal)
-        self._reconciler = Reconciler(
-            self.node, self._directory, self._factory, self._maintenance, self._transport.set_peers
-        )
+        self._reconciler = Reconciler(self.node, self._directory, self._factory, self._transport.set_peers)
         self._host_snapshots(random)
         metrics.watch_disk(self._log, self._engine, filesystem_of(data.path))
         metrics.watch_groups(self.node.replicas, self.node.staleness)

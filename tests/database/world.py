@@ -252,7 +252,7 @@ class Process:
         self.directory = Directory(self.node, peers, {})
         self.maintenance = Maintenance(self.node, self.log, member.engine, member.fatal.append, flush_bytes=flush_bytes)
         factory = make_factory(member, self.log, boot_id, leases=leases)
-        self.reconciler = Reconciler(self.node, self.directory, factory, self.maintenance, self.transport.set_peers)
+        self.reconciler = Reconciler(self.node, self.directory, factory, self.transport.set_peers)
         self.snapshots = Snapshots(
             self.node,
             member.engine,

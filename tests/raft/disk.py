@@ -23,6 +23,8 @@ class Disk:
     def __init__(self, configuration: Configuration = NOBODY) -> None:
         self.configuration = configuration
         """In force at compacted_index."""
+        self.floor = (Term(0), Index(0))
+        """Where the log of an earlier replica on this node ended."""
         self.incarnation = Incarnation(1)
         self.hard_state = HardState()
         self.compacted_index = Index(0)
@@ -111,4 +113,5 @@ class Disk:
                 for entry in self.entries
                 if entry.kind == EntryKind.CONFIGURATION
             ),
+            floor=self.floor,
         )

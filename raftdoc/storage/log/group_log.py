@@ -52,6 +52,8 @@ class RecoveredGroup(NamedTuple):
     """(first index, term) of each run of entries after compacted_index."""
     configuration_indexes: tuple[Index, ...]
     """Of the CONFIGURATION entries after compacted_index, rising."""
+    floor: tuple[Term, Index]
+    """Of an earlier replica of the group on this node: see `Restored.floor`."""
 
 
 @dataclass(slots=True, eq=False)
@@ -68,6 +70,9 @@ class GroupLog:
     term_runs: list[tuple[Index, Term]] = field(default_factory=list)
     configuration_indexes: list[Index] = field(default_factory=list)
     """Of live CONFIGURATION entries, rising."""
+    floor: tuple[Term, Index] = (NO_TERM, NO_INDEX)
+    has_left: bool = False
+    """There is no replica of the group here; what the last one promised and acknowledged is in hard_state and floor."""
     # Invariant: the spans cover compacted_index + 1 .. last_index, in order, without gap or overlap; during recovery
     # there may be gaps, of entries in segments that are gone, until the record that compacts them is met.
     spans: list[Span] = field(default_factory=list)
@@ -98,7 +103,15 @@ class GroupLog:
             last_term=self.last_term,
             term_runs=tuple(self.term_runs),
             configuration_indexes=tuple(self.configuration_indexes),
+            floor=self.floor,
         )
+
+    def departed(self, record: LogRecord) -> GroupLog | None:
+        """Return what a tombstone leaves of this group: nothing, or the memory of a replica that was here."""
+        if record.hard_state is None:
+            return None
+        floor = max(self.floor, (self.last_term, self.last_index))
+        return GroupLog(self.group, hard_state=record.hard_state, floor=floor, has_left=True)
 
     def apply(self, record: LogRecord, segment: int, offset: int) -> bool:
         """Take in a record that stands at (segment, offset).
@@ -106,6 +119,7 @@ class GroupLog:
         Returns:
             Whether entries went, so that an older segment may no longer be needed once this is durable.
         """
+        self.has_left = False
         is_reset = record.compacted is not None and record.incarnation is not None
         if record.truncate_from is not None:
             self._truncate(record.truncate_from)
@@ -205,6 +219,15 @@ class GroupLog:
     def oldest_segment(self, otherwise: int) -> int:
         """Return the oldest segment with a live entry."""
         return min((span.segment for span in self.spans), default=otherwise)
+
+
+def bury(groups: dict[GroupId, GroupLog], record: LogRecord) -> GroupLog | None:
+    """Take in a tombstone; return the log that is gone, if there was one."""
+    gone = groups.pop(record.group, None)
+    left = None if gone is None else gone.departed(record)
+    if left is not None:
+        groups[record.group] = left
+    return gone
 
 
 def _parts(spans: Iterable[Span], start: Index, stop: Index) -> list[Span]:

@@ -11,7 +11,7 @@ from raftdoc.ids import GroupId, Index
 from raftdoc.limits import DISK_RESERVE_BYTES, LOG_BYTES_MAX, LOG_SEGMENT_BYTES
 from raftdoc.storage.log.files import DirectoryFiles, LogFiles
 from raftdoc.storage.log.frames import FrameFlags
-from raftdoc.storage.log.group_log import GroupLog, RecoveredGroup
+from raftdoc.storage.log.group_log import GroupLog, RecoveredGroup, bury
 from raftdoc.storage.log.reading import FrameReader, GroupReader
 from raftdoc.storage.log.records import LogRecord, encode_records, log_record
 from raftdoc.storage.log.recovery import Recovered, recover
@@ -91,8 +91,18 @@ class SharedLog:
 
     @property
     def groups(self) -> dict[GroupId, RecoveredGroup]:
-        """Every group as the log has it now; what a start begins from."""
-        return {group: log.recovered() for group, log in self._groups.items()}
+        """Every group with a replica here, as the log has it now; what a start begins from."""
+        return {group: log.recovered() for group, log in self._groups.items() if not log.has_left}
+
+    def group(self, group: GroupId) -> RecoveredGroup | None:
+        """Return what the log has of a group, with or without a replica here."""
+        log = self._groups.get(group)
+        return None if log is None else log.recovered()
+
+    @property
+    def left_groups(self) -> dict[GroupId, RecoveredGroup]:
+        """What is remembered of the replicas that left this node while their groups went on: hard_state and floor."""
+        return {group: log.recovered() for group, log in self._groups.items() if log.has_left}
 
     def append(self, records: Sequence[LogRecord]) -> PendingWrite:
         """Encode one frame and give it its place. No I/O; about 10 us for a record with one entry of 15 kB.
@@ -232,9 +242,10 @@ class SharedLog:
     def _apply(self, record: LogRecord, pending: PendingWrite) -> None:
         log = self._groups.get(record.group)
         if record.tombstone:
-            if log is not None:
-                self._departing.append(self._groups.pop(record.group))
-                pending.departed.append(log)
+            gone = bury(self._groups, record)
+            if gone is not None:
+                self._departing.append(gone)
+                pending.departed.append(gone)
             return
         if log is None:
             log = self._groups[record.group] = GroupLog(record.group)

@@ -20,7 +20,8 @@ class LogRecord(NamedTuple):
 
     group: GroupId
     tombstone: bool
-    """The group is gone from this node; nothing else in the record counts."""
+    """The group is gone from this node. With a hard_state only its replica is: what that promised and acknowledged is
+    kept, for the case that another one is made here. Nothing else in the record counts."""
     truncate_from: Index | None
     """This entry and all after it are gone."""
     compacted: tuple[Index, Term] | None

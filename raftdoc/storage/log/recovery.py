@@ -16,7 +16,7 @@ from raftdoc.ids import GroupId
 from raftdoc.limits import MIB
 from raftdoc.storage.log.files import LogFile, LogFiles
 from raftdoc.storage.log.frames import HEADER_BYTES, FrameFlags, FrameHeader, find_header, is_intact, parse_header
-from raftdoc.storage.log.group_log import GroupLog, Span
+from raftdoc.storage.log.group_log import GroupLog, Span, bury
 from raftdoc.storage.log.records import decode_records
 from raftdoc.storage.log.segments import (
     HEADER_BYTES as SEGMENT_HEADER_BYTES,
@@ -225,7 +225,7 @@ def apply_frame(groups: dict[GroupId, GroupLog], body: memoryview, segment: int,
     entry_count = 0
     for record in decode_records(body):
         if record.tombstone:
-            groups.pop(record.group, None)
+            bury(groups, record)
             continue
         log = groups.get(record.group)
         if log is None:

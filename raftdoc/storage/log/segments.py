@@ -114,6 +114,7 @@ def encode_table(groups: Iterable[GroupLog]) -> bytes:
             log.last_index,
             log.term_runs,
             log.configuration_indexes,
+            (log.floor, log.has_left),
         )
         for log in groups
     ]
@@ -124,7 +125,10 @@ def encode_table(groups: Iterable[GroupLog]) -> bytes:
 def decode_table(table: bytes | memoryview) -> dict[GroupId, GroupLog]:
     """Return the groups of a verified table, without the positions of their entries."""
     groups = {}
-    for group, hard_state, configuration, incarnation, compacted, compacted_term, last, runs, changes in _unpack(table):
+    for row in _unpack(table):
+        group, hard_state, configuration, incarnation, compacted, compacted_term, last, runs, changes, (floor, left) = (
+            row
+        )
         log = GroupLog(
             group=GroupId(group),
             hard_state=HardState._make(hard_state),
@@ -135,6 +139,8 @@ def decode_table(table: bytes | memoryview) -> dict[GroupId, GroupLog]:
             last_index=Index(last),
             term_runs=list(runs),
             configuration_indexes=list(changes),
+            floor=(Term(floor[0]), Index(floor[1])),
+            has_left=left,
         )
         groups[log.group] = log
     return groups

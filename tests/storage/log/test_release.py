@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from raftdoc.ids import GroupId, Index, Term
+from raftdoc.ids import GroupId, Incarnation, Index, Term
 from raftdoc.storage.log.log import SharedLog, log_record
 from raftdoc.storage.log.memory_files import MemoryFiles
 
@@ -201,3 +201,40 @@ def test_recovery_tells_positions_apart_while_older_entries_are_missing() -> Non
     commit(log, log_record(IDLE, relocated=True, entries=entries(4, 4)))
     assert len(log.release()) == 1
     assert observe(open_log(files, life=2)) == observe(log)
+
+
+def test_what_a_replica_promised_outlives_its_log_its_segments_and_restarts() -> None:
+    files = MemoryFiles()
+    log = open_log(files)
+    last = fill(log, 3)
+    commit(log, log_record(BUSY, tombstone=True, hard_state=voted(7, "n2")))
+    assert BUSY not in log.groups
+    assert len(log.release()) == 2
+    for life in (2, 3):
+        fill(log, log.segment_count + 2, IDLE)
+        log = open_log(files.copy(), life=life)
+        left = log.left_groups[BUSY]
+        assert (left.hard_state, left.floor) == (voted(7, "n2"), (Term(1), last))
+        assert (left.last_index, left.incarnation) == (0, 0)
+
+
+def test_a_group_that_comes_back_begins_at_its_first_entry_above_what_was_promised() -> None:
+    files = MemoryFiles()
+    log = open_log(files)
+    last = fill(log, 2)
+    commit(log, log_record(BUSY, tombstone=True, hard_state=voted(7)))
+    commit(log, log_record(BUSY, hard_state=voted(8), incarnation=Incarnation(2), entries=entries(1, 3)))
+    for found in (log, open_log(files.copy(), life=2)):
+        assert found.left_groups == {}
+        group = found.groups[BUSY]
+        assert (group.last_index, group.floor, group.hard_state.term) == (3, (Term(1), last), 8)
+
+
+def test_a_group_that_is_gone_everywhere_leaves_nothing() -> None:
+    files = MemoryFiles()
+    log = open_log(files)
+    fill(log, 2)
+    commit(log, log_record(BUSY, tombstone=True, hard_state=voted(7)))
+    commit(log, log_record(BUSY, tombstone=True))
+    for found in (log, open_log(files.copy(), life=2)):
+        assert found.group(BUSY) is None
