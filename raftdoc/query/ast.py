@@ -127,6 +127,8 @@ class ExprMatch:
 @dataclass(frozen=True, slots=True)
 class SchemaMatch:
     schema: Schema
+    weight: int = 1
+    """Keywords and values of the schema."""
 
 
 Node: TypeAlias = (

@@ -13,7 +13,7 @@ from raftdoc.document.path import Path
 from raftdoc.document.value import JsonValue
 from raftdoc.query.ast import Always, And, ExprMatch, Node, Nor, Not, Or
 from raftdoc.query.filter_parser import FilterParser
-from raftdoc.query.matcher import Predicate, compile_node
+from raftdoc.query.matcher import Predicate, compile_filter
 from raftdoc.query.position import find_positions
 
 if TYPE_CHECKING:
@@ -37,13 +37,13 @@ class Filter:
     def __init__(self, root: Node) -> None:
         self.root = root
         self.uses_expressions = _uses_expressions(root)
-        self._predicate: Predicate = compile_node(root, None)
+        self._predicate: Predicate = compile_filter(root, None)
 
     def bind(self, context: Context | None) -> Predicate:
         """Return the closure to call for every document of one run."""
         if context is None or not self.uses_expressions:
             return self._predicate
-        return compile_node(self.root, context)
+        return compile_filter(self.root, context)
 
     def matches(self, document: dict[str, JsonValue], context: Context | None = None) -> bool:
         """Return whether the document is meant.

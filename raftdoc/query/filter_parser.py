@@ -9,6 +9,7 @@ from raftdoc.document.path import split_path
 from raftdoc.document.tagged import tag_of
 from raftdoc.document.value import JsonValue
 from raftdoc.limits import FILTER_CONDITIONS_MAX, FILTER_DEPTH_MAX
+from raftdoc.query.allowance import value_count
 from raftdoc.query.ast import Always, And, Compare, ExprMatch, Node, Nor, Or, SchemaMatch
 from raftdoc.query.filter_operators import TYPE_MISMATCH, FieldReader, fail, is_operators
 from raftdoc.query.literals import check_literal, child_pointer
@@ -66,7 +67,7 @@ class FilterParser:
         if name == "$comment":
             return None
         if name == "$jsonSchema":
-            return SchemaMatch(parse_schema(value, pointer))
+            return SchemaMatch(parse_schema(value, pointer), value_count(value))
         if name == "$expr":
             return self._expression(value, pointer, is_root=is_root)
         if name in _SERVER_CODE:

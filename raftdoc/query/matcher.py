@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from raftdoc.document.path import MISSING, Path, Reached, is_object, values_at
 from raftdoc.document.value import JsonValue
+from raftdoc.limits import FILTER_TESTS_MAX
+from raftdoc.query.allowance import UNCOUNTED_CONDITIONS, Allowance, condition_count, refuse, value_count
 from raftdoc.query.ast import (
     All,
     Always,
@@ -47,31 +49,46 @@ from raftdoc.query.schema_match import schema_test
 
 if TYPE_CHECKING:
     from raftdoc.query.expression import Expression
+    from raftdoc.query.schema import Schema
 
 Predicate: TypeAlias = Callable[[JsonValue], bool]
 
 
-def compile_node(node: Node, context: Context | None) -> Predicate:
+def compile_filter(root: Node, context: Context | None) -> Predicate:
+    """Return the predicate of a whole filter; a long one may make so many tests of a document, and no more."""
+    if condition_count(root) <= UNCOUNTED_CONDITIONS:
+        return compile_node(root, context)
+    allowance = Allowance()
+    predicate = compile_node(root, context, allowance)
+
+    def bounded(subject: JsonValue) -> bool:
+        allowance.left = FILTER_TESTS_MAX
+        return predicate(subject)
+
+    return bounded
+
+
+def compile_node(node: Node, context: Context | None, allowance: Allowance | None = None) -> Predicate:
     """Return the predicate of a node; the context is what `$expr` sees besides the document."""
     match node:
         case Always(result):
             return lambda _subject: result
         case And(children):
-            return _all_of([compile_node(child, context) for child in children])
+            return _all_of([compile_node(child, context, allowance) for child in children])
         case Or(children):
-            return _any_of([compile_node(child, context) for child in children])
+            return _any_of([compile_node(child, context, allowance) for child in children])
         case Nor(children):
-            return _negated(_any_of([compile_node(child, context) for child in children]))
+            return _negated(_any_of([compile_node(child, context, allowance) for child in children]))
         case Not(child):
-            return _negated(compile_node(child, context))
+            return _negated(compile_node(child, context, allowance))
         case All(_, children):
-            return _all_of([compile_node(child, context) for child in children])
+            return _all_of([compile_node(child, context, allowance) for child in children])
         case ExprMatch(expression):
             return _expression_predicate(expression, context)
-        case SchemaMatch(schema):
-            return schema_test(schema)
+        case SchemaMatch(schema, weight):
+            return schema_test(schema) if allowance is None else _bounded_schema(schema, weight)
         case _:
-            return _leaf(node, context)
+            return _leaf(node, context, allowance)
 
 
 def _all_of(predicates: list[Predicate]) -> Predicate:
@@ -97,6 +114,17 @@ def _negated(predicate: Predicate) -> Predicate:
     return lambda subject: not predicate(subject)
 
 
+def _bounded_schema(schema: Schema, weight: int) -> Predicate:
+    meets = schema_test(schema)
+
+    def predicate(subject: JsonValue) -> bool:
+        if weight * value_count(subject) > FILTER_TESTS_MAX:
+            refuse()
+        return meets(subject)
+
+    return predicate
+
+
 def _expression_predicate(expression: Expression, context: Context | None) -> Predicate:
     from raftdoc.query.expression import evaluate
 
@@ -109,7 +137,9 @@ def _expression_predicate(expression: Expression, context: Context | None) -> Pr
 
 
 def leaf_test(
-    node: Compare | In | Exists | TypeIs | Regex | ElemMatch | Size | Mod | Bits, context: Context | None
+    node: Compare | In | Exists | TypeIs | Regex | ElemMatch | Size | Mod | Bits,
+    context: Context | None,
+    allowance: Allowance | None = None,
 ) -> tuple[Test, bool]:
     """Return the test of a leaf, and whether an array at the end of its path is taken apart for it."""
     match node:
@@ -130,17 +160,19 @@ def leaf_test(
         case Size(_, size):
             return lambda reached: isinstance(reached, list) and len(reached) == size, False
         case ElemMatch():
-            return _element_test(node, context), False
+            return _element_test(node, context, allowance), False
 
 
-def _element_test(node: ElemMatch, context: Context | None) -> Test:
-    place = element_finder(node, context)
+def _element_test(node: ElemMatch, context: Context | None, allowance: Allowance | None) -> Test:
+    place = element_finder(node, context, allowance)
     return lambda reached: isinstance(reached, list) and place(reached) is not None
 
 
-def element_finder(node: ElemMatch, context: Context | None) -> Callable[[list[JsonValue]], int | None]:
+def element_finder(
+    node: ElemMatch, context: Context | None, allowance: Allowance | None = None
+) -> Callable[[list[JsonValue]], int | None]:
     """Return what finds the place of the first element that meets the child of `$elemMatch`."""
-    predicate, is_value = compile_node(node.child, context), node.is_value
+    predicate, is_value = compile_node(node.child, context, allowance), node.is_value
 
     def find(array: list[JsonValue]) -> int | None:
         for place, element in enumerate(array):
@@ -159,9 +191,13 @@ def element_finder(node: ElemMatch, context: Context | None) -> Callable[[list[J
 
 
 def _leaf(
-    node: Compare | In | Exists | TypeIs | Regex | ElemMatch | Size | Mod | Bits, context: Context | None
+    node: Compare | In | Exists | TypeIs | Regex | ElemMatch | Size | Mod | Bits,
+    context: Context | None,
+    allowance: Allowance | None,
 ) -> Predicate:
-    test, expands = leaf_test(node, context)
+    test, expands = leaf_test(node, context, allowance)
+    if allowance is not None:
+        test = allowance.counted(test)
     path = node.path
     if not path:
         return test

@@ -8,6 +8,7 @@ from typing import Final
 from raftdoc.document.path import MISSING, Reached, get_path, is_object
 from raftdoc.document.value import JsonValue, sort_key
 from raftdoc.errors import InvalidQuery, UpdateRefused
+from raftdoc.query.allowance import condition_count
 from raftdoc.query.filter import Filter, parse_filter
 from raftdoc.query.update_tree import BAD_VALUE, FAILED_TO_PARSE, TYPE_MISMATCH, Act, Moment
 
@@ -214,24 +215,29 @@ def parse_pull(argument: JsonValue, pointer: str) -> tuple[Act, Filter | None]:
         return _cull("$pull", pointer, lambda element: sort_key(element) == key), None
     if next(iter(argument), "").startswith("$") and not _is_logic(argument):
         condition = parse_filter({"element": argument}, pointer)
-        return _cull("$pull", pointer, lambda element: condition.matches({"element": element})), condition
+        return _cull("$pull", pointer, lambda element: condition.matches({"element": element}), condition), condition
     condition = parse_filter(argument, pointer)
 
     def is_unwanted(element: JsonValue) -> bool:
         return isinstance(element, dict) and is_object(element) and condition.matches(element)
 
-    return _cull("$pull", pointer, is_unwanted), condition
+    return _cull("$pull", pointer, is_unwanted, condition), condition
 
 
 def _is_logic(argument: dict[str, JsonValue]) -> bool:
     return next(iter(argument)) in ("$and", "$or", "$nor", "$expr")
 
 
-def _cull(operator: str, pointer: str, is_unwanted: Callable[[JsonValue], bool]) -> Act:
+def _cull(
+    operator: str, pointer: str, is_unwanted: Callable[[JsonValue], bool], condition: Filter | None = None
+) -> Act:
+    tests = 1 if condition is None else condition_count(condition.root)
+
     def act(value: Reached, moment: Moment) -> Reached:
         if value is MISSING:
             return value
         array = _array(operator, value, pointer)
+        moment.charge(tests * len(array), pointer)
         left = [element for element in array if not is_unwanted(element)]
         return value if len(left) == len(array) else left
 

@@ -20,6 +20,7 @@ from typing import Final, TypeAlias
 from raftdoc.document.path import MISSING, Path, Reached, get_path, is_index, is_object
 from raftdoc.document.value import JsonValue
 from raftdoc.errors import InvalidQuery, UpdateRefused
+from raftdoc.limits import UPDATE_TESTS_MAX
 from raftdoc.query.filter import Filter
 
 BAD_VALUE: Final = 2
@@ -60,6 +61,18 @@ class Moment:
     position: Callable[[Path], int | None]
     """The element of an array that the filter matched."""
     padding_left: int = PADDING_MAX
+    tests_left: int = UPDATE_TESTS_MAX
+
+    def charge(self, tests: int, leaf_pointer: str) -> None:
+        """Count tests of elements of arrays.
+
+        Raises:
+            UpdateRefused: they are too many.
+        """
+        self.tests_left -= tests
+        if self.tests_left < 0:
+            detail = f"an update makes at most {UPDATE_TESTS_MAX} tests of elements in one document"
+            raise UpdateRefused(detail, pointer=leaf_pointer, mongo_code=BAD_VALUE)
 
 
 Act: TypeAlias = Callable[[Reached, Moment], Reached]
@@ -311,6 +324,7 @@ def _apply_to_elements(node: ArrayNode, value: Reached, path: Path, moment: Mome
         what = "there is nothing" if value is MISSING else "there is no array"
         detail = f"{what} at {'.'.join(path)!r}, whose elements are to be updated"
         raise UpdateRefused(detail, pointer=active[0].pointer, mongo_code=BAD_VALUE)
+    moment.charge(len(value) * len(node.children), active[0].pointer)
     changed: list[JsonValue] | None = None
     known: dict[tuple[str, ...], Node] = {}
     for index, element in enumerate(value):

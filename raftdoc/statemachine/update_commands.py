@@ -44,9 +44,9 @@ TAKEN: Final = StepResult("duplicate_key")
 
 
 class WriteLimit(NamedTuple):
-    """How much one command writes before what is left of it is refused."""
+    """How much one command reads or writes before what is left of it is refused."""
 
-    written_bytes: int
+    work_bytes: int
     rest: StepResult
 
 
@@ -54,7 +54,7 @@ LIMIT_OF_CHUNK: Final = WriteLimit(2 * MIB, STALE)
 """Of an update by filter: the rest is looked at again, and comes with the next chunk."""
 LIMIT_OF_BULK: Final = WriteLimit(
     2 * ATOMIC_BATCH_BYTES_MAX,
-    StepResult("over_budget", 0, 0, {"detail": "the lines before it wrote too much at once"}),
+    StepResult("over_budget", 0, 0, {"detail": "the lines before it read or wrote too much at once"}),
 )
 LIMIT_OF_ATOMIC: Final = WriteLimit(
     2 * ATOMIC_BATCH_BYTES_MAX,
@@ -82,7 +82,8 @@ class Run:
         self._parsed: dict[int, Change] = {}
         self._bytes_max = bytes_max
         self._answered_bytes_max = answered_bytes_max
-        self.written_bytes = 0
+        self.work_bytes = 0
+        """Of documents that were read or written: a change that changes nothing is work as well."""
 
     def do(self, step: Step, answer: Answer = Answer.NONE) -> tuple[StepResult, bytes | None]:
         """Do one step, or nothing; return what became of it, and the document that the answer is to show."""
@@ -97,6 +98,7 @@ class Run:
         kind, id_key = step[:2]
         collection = self._target.collection(self._name)
         old = None if collection is None else self._target.staged.get(collection.prefix + id_key)
+        self.work_bytes += 0 if old is None else len(old)
         if kind == StepKind.INSERT:
             return (TAKEN if old is not None else self._write(id_key, step[2], None)), None
         expected, argument = step[2:4]
@@ -157,7 +159,7 @@ class Run:
         if collection is None:
             return StepResult("limit_reached")
         revision = write_document(target, collection, id_key, document, old)
-        self.written_bytes += len(document)
+        self.work_bytes += max(0, len(document) - (0 if old is None else len(old)))
         return StepResult(OK, Flag.MODIFIED if old is not None else Flag.CREATED, revision)
 
     def _change(self, number: int) -> Change:
@@ -267,11 +269,11 @@ def write_many(target: DatabaseSlice, command: Command) -> Outcome:
 def _do_steps(run: Run, steps: Sequence[Step], *, stops: bool, limit: WriteLimit) -> list[StepResult]:
     """Return what became of the steps that were done: with `stops`, up to the first that was refused.
 
-    When as many bytes are written as the limit says, the rest is not done, and answered as it says.
+    When as many bytes are read or written as the limit says, the rest is not done, and answered as it says.
     """
     results = []
     for step in steps:
-        result = limit.rest if run.written_bytes >= limit.written_bytes else run.do(step)[0]
+        result = limit.rest if run.work_bytes >= limit.work_bytes else run.do(step)[0]
         results.append(result)
         if stops and result.code != OK:
             break

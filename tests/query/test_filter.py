@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from raftdoc.document.value import JsonValue
-from raftdoc.errors import InvalidQuery
+from raftdoc.errors import InvalidQuery, QueryOverBudget
 from raftdoc.query.filter import parse_filter
 
 DATE: JsonValue = {"$date": "2024-05-01T12:00:00Z"}
@@ -176,3 +176,27 @@ def test_position_is_the_element_that_met_the_condition(filter: Any, document: A
     parsed = parse_filter(filter)
     assert parsed.matches(document)
     assert parsed.position(document, tuple(path.split("."))) == place
+
+
+LONG_ARRAY = {"a": list(range(20_000)), "o": [{"b": [1] * 200} for _ in range(100)]}
+MANY = range(1000)
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"$or": [{"a": -number - 1} for number in MANY]},
+        {"$nor": [{"a": {"$gt": 10**6 + number}} for number in MANY]},
+        {"o": {"$elemMatch": {"$or": [{"b": -number} for number in MANY]}}},
+        {"$jsonSchema": {"properties": {"a": {"items": {"allOf": [{"minimum": -number} for number in MANY]}}}}},
+    ],
+)
+def test_long_filter_over_long_arrays_is_refused_not_worked_off(spec: Any) -> None:
+    with pytest.raises(QueryOverBudget):
+        parse_filter(spec).matches(LONG_ARRAY)
+
+
+def test_long_filter_is_as_good_as_a_short_one_and_counts_anew_for_each_document() -> None:
+    long = parse_filter({"$or": [{"a": number} for number in range(4000)]})
+    assert [long.matches({"a": [number, -1]}) for number in range(3990, 4010)] == [True] * 10 + [False] * 10
+    assert all(long.matches({"a": list(range(4000 - number, 4200))}) for number in range(1, 5))

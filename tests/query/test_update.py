@@ -245,3 +245,19 @@ def test_operators_on_a_plain_name_agree_with_a_model(document: Any, name: str, 
         if operator == "$push" or not is_there:
             array.append(value)
     assert orjson.dumps(changed, option=orjson.OPT_SORT_KEYS) == orjson.dumps(expected, option=orjson.OPT_SORT_KEYS)
+
+
+@pytest.mark.parametrize(
+    ("update", "array_filters"),
+    [
+        (
+            {"$set": {f"a.$[x{number}]": 1 for number in range(100)}},
+            [{f"x{number}": {"$lt": -number}} for number in range(100)],
+        ),
+        ({"$pull": {"a": {"$not": {"$lt": 0}, "$nin": [1], "$gt": 10**9}}}, None),
+        ({"$pull": {"a": {"$or": [{"b": number} for number in range(100)]}}}, None),
+    ],
+)
+def test_conditions_times_elements_are_bounded(update: Any, array_filters: Any) -> None:
+    with pytest.raises(UpdateRefused):
+        applied({"a": list(range(400_000)), "n": 1}, update, array_filters=array_filters)

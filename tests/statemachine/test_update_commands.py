@@ -350,3 +350,13 @@ def test_retry_under_one_key_is_never_done_twice(sent: list[tuple[str, str]]) ->
         assert (outcome.code == "key_reused") == (done.setdefault(key, id_) != id_)
     for id_ in ("a", "b"):
         assert stored(runner, id_)["n"] == sum(first == id_ for first in done.values())
+
+
+def test_changes_that_change_nothing_are_counted_as_work(runner: Runner) -> None:
+    body = orjson.dumps({"_id": "a", "text": "x" * (3 << 20)})
+    runner.one(commands.put("c", "a", body))
+    change = update_steps.change(ChangeKind.UPDATE, {"$max": {"text": "a"}})
+    steps = [update_steps.update(KEY_A)] * STEPS_MAX
+    outcome = runner.one(commands.write_many("c", steps, [change], mode=Mode.UNORDERED, bytes_max=16 << 20))
+    codes = [result.code for result in decode_results(outcome.data["results"])]
+    assert codes == ["ok"] * 6 + ["over_budget"] * (STEPS_MAX - 6)
