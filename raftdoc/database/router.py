@@ -150,6 +150,9 @@ class Router:
                 return await waiter
             except RaftdocError as error:
                 if not is_repeatable(error, has_key=has_key):
+                    if is_unknown and error.outcome != "unknown":
+                        # That this attempt came to nothing says nothing of those before it.
+                        raise OutcomeUnknown(f"an attempt was lost sight of; the last one: {error.detail}") from error
                     raise
                 last, is_unknown = error, is_unknown or isinstance(error, OutcomeUnknown)
 

@@ -13,7 +13,9 @@ from raftdoc.simulation.nodes.run import run_seed
 
 SEEDS = 20
 GROUPS = 4
-FOUND_FAULTS: dict[int, str] = {}
+FOUND_FAULTS: dict[int, str] = {
+    1013: "a write that was lost sight of, and sent again, was said not to have happened by what refused it then",
+}
 """Seeds that once found a fault of the product, and which."""
 
 PROGRAM = (
