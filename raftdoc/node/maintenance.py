@@ -131,7 +131,7 @@ class Maintenance:
         floor = None if snapshots is None else snapshots.floor(replica.group)
         if floor is not None:
             index = min(index, floor)
-        if index > core.log.compacted_index:
+        if index > core.log.compacted_index and core.may_compact(self._node.clock.now_ns()):
             term, configuration = core.log.term_at(index), core.configuration_at(index)
             core.compact(index)
             self._node.record(log_record(replica.group, compacted=(index, term), configuration=configuration))

@@ -27,6 +27,7 @@ from raftdoc.limits import APPLY_SLICE_MS, NS_PER_MS, PROPOSALS_WAITING_MAX, REA
 from raftdoc.node.admission import admit
 from raftdoc.node.clock import Clock
 from raftdoc.node.digests import Digests
+from raftdoc.node.early import EarlyMessages
 from raftdoc.node.forwarding import Forwarding, Served
 from raftdoc.node.health import Health
 from raftdoc.node.log_writer import Persister, Ticket, persist_record
@@ -43,9 +44,6 @@ from raftdoc.statemachine.commands import is_known
 from raftdoc.storage.log.log import LogRecord, SharedLog, log_record
 from raftdoc.transport.transport import Transport
 from raftdoc.wire.messages import Forward, Forwarded, MatchedEverywhere, Ping, Pong, StateDigest
-
-EARLY_ITEMS_MAX = 1024
-"""Messages for groups that this node has not created yet, kept until it does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +91,7 @@ class Node:
         self._inbox: list[tuple[NodeId, list[tuple[GroupId, Any]]]] = []
         self._durable: list[Ticket] = []
         self._is_tick_due = False
-        self._early: list[tuple[NodeId, GroupId, Any]] = []
+        self._early = EarlyMessages()
         self._touched: dict[GroupId, Replica] = {}
         self._records: list[LogRecord] = []
         self._digests = Digests(node)
@@ -221,9 +219,8 @@ class Node:
         self.replicas[replica.group] = replica
         if record is not None:
             self._records.append(record)
-        early, self._early = self._early, []
-        for peer, group, message in early:
-            self.receive(peer, [(group, message)])
+        for peer, message in self._early.take(replica.group):
+            self.receive(peer, [(replica.group, message)])
         self.touch(replica)
 
     def remove_replica(self, group: GroupId, error: RaftdocError, *, is_gone: bool) -> None:
@@ -332,8 +329,7 @@ class Node:
     def _step(self, peer: NodeId, group: GroupId, message: Any, now_ns: int) -> None:
         replica = self.replicas.get(group)
         if replica is None:
-            if len(self._early) < EARLY_ITEMS_MAX:
-                self._early.append((peer, group, message))
+            self._early.keep(peer, group, message)
             return
         kind = type(message)
         if kind is MatchedEverywhere:

@@ -214,6 +214,15 @@ class Raft:
         self._state.log.compact(index)
         self._state.configurations.compact(index)
 
+    def may_compact(self, now_ns: int) -> bool:
+        """Return whether the log may be let go of now.
+
+        Safety: a node that has just become the only voter may owe its leader a promise still. As long as it does, its log
+        has to show that it was not alone all the time: one that was waits for nobody when it starts (L3).
+        """
+        state = self._state
+        return state.configuration.all_voters() != (state.settings.node,) or not state.hears_leader(now_ns)
+
     def has_ready(self) -> bool:
         return self._state.has_ready()
 

@@ -65,3 +65,22 @@ def test_4_1_successor_stands_when_it_has_the_old_log_again() -> None:
     node.persist()
     node.time_out()
     assert node.role is Role.PRE_CANDIDATE
+
+
+def test_l3_who_has_just_become_the_only_voter_keeps_what_shows_it_while_its_promise_lasts() -> None:
+    """The leader that made it so may hold a lease; after a crash only the log tells that somebody led before."""
+    node = Lone(voters=(N1, N2), hard_state=HardState(Term(1), N1))
+    joint, alone = Configuration((N1,), (N1, N2)), Configuration((N1,))
+    node.append_from(N2, 1, (configuration_entry(1, 1, joint), configuration_entry(2, 1, alone)), commit=2)
+    node.persist()
+    assert not node.core.may_compact(node.now_ns)
+    node.restart(applied_index=2)
+    assert not node.core.may_compact(node.now_ns)
+    node.time_out()
+    assert node.is_leader
+    assert node.core.may_compact(node.now_ns)
+
+
+def test_a_node_that_was_always_alone_lets_go_of_its_log_at_once() -> None:
+    node = Lone(voters=(N1,)).elect()
+    assert node.core.may_compact(node.now_ns)
