@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
@@ -112,6 +112,21 @@ class Client:
             revision=answer.revision if answer.outcome == "ok" else None,
             raft=answer.raft if request.is_read else None,
         )
+        if answer.outcome == "info":
+            await self.die()
+        return answer
+
+    async def perform_all(
+        self, f: str, key: str | None, value: Any, act: Callable[[], Awaitable[Answer]], *, id: str | None = None
+    ) -> Answer:
+        """Record several requests as one operation; the body of what act returns is the answer."""
+        shared = self.shared
+        invoked = shared.recorder.invoke(shared.clock.now_ns(), self.process, f, key, value, id=id)
+        sent_ns = shared.clock.now_ns()
+        answer = await act()
+        shared.exchanges.append((invoked.index, sent_ns, shared.clock.now_ns()))
+        result = answer.body if answer.outcome == "ok" else value
+        shared.recorder.complete(invoked, shared.clock.now_ns(), answer.outcome, result, error=answer.error)
         if answer.outcome == "info":
             await self.die()
         return answer

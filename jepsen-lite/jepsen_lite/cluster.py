@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 import aiohttp
 
+from jepsen_lite.faults.disk_library import Disk
 from jepsen_lite.links import LOOPBACK, Links
 
 READY_TIMEOUT_S = 45.0
@@ -47,8 +48,8 @@ class Node:
     is_paused: bool = False
     is_ending: bool = False
     """The harness has told it to end."""
-    may_end: bool = False
-    """A fault is at work that this node answers by stopping: a failing disk, a damaged file."""
+    may_end_with: set[int] = field(default_factory=set)
+    """Exit codes with which this node answers a fault that it has met: a failing disk, a damaged file."""
     life_count: int = 0
     flags: dict[str, str] = field(default_factory=dict)
     """Of this node alone, over those of the cluster."""
@@ -66,6 +67,7 @@ class Cluster:
         self.directory = directory
         self.links = links
         self.exits: list[Exit] = []
+        self.disks: dict[str, Disk] = {}
         self._settings = dict(settings)
         self._secret = secrets.token_hex(16)
         ports = free_ports(2 * count)
@@ -113,6 +115,8 @@ class Cluster:
         one = self.nodes[node]
         if self.is_running(node):
             return
+        if node in self.disks:
+            self.disks[node].forget()
         self.data(node).parent.mkdir(parents=True, exist_ok=True)
         environment = {**os.environ, **one.environment}
         with self.log_path(node).open("ab") as output:
@@ -147,7 +151,7 @@ class Cluster:
         if code is None:
             return True
         one.process = None
-        is_ordered = one.may_end or (one.is_ending and code in ENDED)
+        is_ordered = code in one.may_end_with or (one.is_ending and code in ENDED)
         self.exits.append(Exit(node, code, is_ordered=is_ordered))
         return False
 

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from jepsen_lite.edn import to_edn
-from jepsen_lite.faults.registry import FAULTS
+from jepsen_lite.faults.registry import FAULTS, WIDE
+from jepsen_lite.grid import run_grid
 from jepsen_lite.judge import Judgement, judge
 from jepsen_lite.options import PACKAGE, Options
 from jepsen_lite.run import forget_data, run
@@ -34,6 +35,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     export = commands.add_parser("export", help="print a history in another form")
     export.add_argument("--edn", action="store_true", required=True, help="Jepsen's form")
     export.add_argument("directory", type=Path)
+    grid = commands.add_parser("grid", help="run the named cells of workload and faults; goes on where it ended")
+    grid.add_argument("cells", nargs="*", help="parts of names; none: all")
+    grid.add_argument("--seconds", type=float, default=30.0)
+    grid.add_argument("--seed", type=int, default=1)
+    grid.add_argument("--store", type=Path, default=STORE)
     commands.add_parser("list", help="show workloads and faults, and what cannot be had here")
     options = parser.parse_args(arguments)
     if options.command == "run":
@@ -47,6 +53,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for line in to_edn(read_history(options.directory / "history.jsonl")):
             print(line)
         return 0
+    if options.command == "grid":
+        is_ok = run_grid(execute, options.store, seconds=options.seconds, seed=options.seed, chosen=options.cells)
+        return 0 if is_ok else 1
     return _list()
 
 
@@ -63,7 +72,7 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
-    names = _nemesis(options.nemesis)
+    names = _nemesis(options.nemesis, options.nodes)
     if options.workload in SKIPPED:
         print(f"skipped: {options.workload}: {SKIPPED[options.workload]}")
         return 0
@@ -72,6 +81,9 @@ def _run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
     strange = [name for name in names if name not in FAULTS]
     if strange:
         parser.error(f"no fault {strange[0]!r}; `list` shows them")
+    narrow = [name for name in names if options.nodes < WIDE.get(name, 1)]
+    if narrow:
+        parser.error(f"{narrow[0]} needs {WIDE[narrow[0]]} nodes")
     plan = Options(
         options.workload,
         names,
@@ -87,14 +99,13 @@ def _run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
     return _tell(directory, execute(plan, directory))
 
 
-def _nemesis(text: str) -> tuple[str, ...]:
+def _nemesis(text: str, nodes: int) -> tuple[str, ...]:
+    """Return the names of faults; of a package, all that can be had here with so many nodes."""
     if text == NONE:
         return ()
-    return (
-        tuple(name for name, make in FAULTS.items() if make().available() is None)
-        if text == PACKAGE
-        else tuple(text.split(","))
-    )
+    if text != PACKAGE:
+        return tuple(text.split(","))
+    return tuple(name for name, make in FAULTS.items() if make().available() is None and nodes >= WIDE.get(name, 1))
 
 
 def execute(plan: Options, directory: Path) -> Judgement:

@@ -14,6 +14,8 @@ from jepsen_lite.clients import Client, Clock, Shared, pace
 from jepsen_lite.cluster import Cluster, NotReady
 from jepsen_lite.collect import converge, inspect, look_up
 from jepsen_lite.exchange import DATABASE, Request
+from jepsen_lite.faults.disk_library import Disk, build
+from jepsen_lite.faults.disks import POWER_DELAY_MS, PowerLoss
 from jepsen_lite.faults.fault import World
 from jepsen_lite.faults.registry import FAULTS
 from jepsen_lite.links import LOOPBACK, Links
@@ -52,11 +54,29 @@ class _Run:
         self._faults = [one for one in self._faults if one.name not in self._skipped]
         settings = {**SETTINGS, **{name: value for one in self._faults for name, value in one.settings.items()}}
         self._cluster = Cluster(directory, options.nodes, self._links, settings)
+        self._equip()
         self._observer = Observer(self._cluster, self._clock)
         self._workload: Workload = WORKLOADS[options.workload]()
         self._clients: list[Client] = []
         self._troubles: list[str] = []
         self._found: dict[str, Any] = {"skipped": self._skipped}
+
+    def _equip(self) -> None:
+        """Put the library before the disks, and clocks' files in their place, where a fault needs them."""
+        for fault in self._faults:
+            fault.equip(self._cluster)
+        if not any(fault.has_disk_library for fault in self._faults):
+            return
+        place = self._directory / "disks"
+        place.mkdir()
+        library = build(place)
+        for node in self._cluster.founders:
+            disk = Disk(library, place, node, self._cluster.data(node))
+            self._cluster.disks[node] = disk
+            self._cluster.nodes[node].environment |= disk.environment
+            if any(isinstance(fault, PowerLoss) for fault in self._faults):
+                disk.switch("records", 1)
+                disk.switch("sync_delay_ms", POWER_DELAY_MS)
 
     async def go(self) -> None:
         watching: asyncio.Task[None] | None = None
@@ -96,7 +116,9 @@ class _Run:
     async def _attack(self) -> None:
         """Let clients and nemesis work for the time of the run, then heal."""
         names = [f"c{one.number}" for one in self._clients]
-        world = World(self._cluster, self._links, self._observer, Random(self._random.random()), names)
+        world = World(
+            self._cluster, self._links, self._observer, Random(self._random.random()), names, self._cluster.disks
+        )
         nemesis = Nemesis(world, self._recorder, self._clock, Random(self._random.random()))
         breaking = asyncio.create_task(
             nemesis.run(self._faults, rhythm_of(self._options.seconds), has_packages=self._options.has_packages)

@@ -8,6 +8,7 @@ from random import Random
 from typing import Any, Protocol
 
 from jepsen_lite.cluster import Cluster
+from jepsen_lite.faults.disk_library import Disk
 from jepsen_lite.links import Links
 from jepsen_lite.observer import Observer
 
@@ -25,6 +26,8 @@ class World:
     random: Random
     client_names: Sequence[str] = ()
     """Clients whose requests go through proxies; empty where no fault needs that."""
+    disks: Mapping[str, Disk] = field(default_factory=dict)
+    """Of each founder, where a fault needs the library that stands before the disk."""
     hurt: set[str] = field(default_factory=set)
     """Nodes whose files a fault holds in its hands: nobody else starts or damages them."""
 
@@ -60,6 +63,10 @@ class Fault(Protocol):
         """Return why it cannot be had here, None if it can."""
         ...
 
+    def equip(self, cluster: Cluster) -> None:
+        """Give the nodes what the fault needs, before they are started for the first time."""
+        ...
+
     async def start(self, world: World) -> Any:
         """Break something, and return what in words of JSON."""
         ...
@@ -84,3 +91,6 @@ class Plain:
 
     def available(self) -> str | None:
         return None
+
+    def equip(self, cluster: Cluster) -> None:
+        return

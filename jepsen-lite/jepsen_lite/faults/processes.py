@@ -32,7 +32,8 @@ class Kill(Plain):
 
     async def stop(self, world: World) -> Any:
         for node in self.ended:
-            world.cluster.start(node)
+            if node not in world.hurt:
+                world.cluster.start(node)
         return self.ended
 
     async def seen(self, world: World) -> int:
@@ -54,8 +55,9 @@ class CrashLoop(Plain):
     async def _loop(self, world: World) -> None:
         while True:
             for node in self.targets:
-                await world.cluster.kill(node)
-                world.cluster.start(node)
+                if node not in world.hurt:
+                    await world.cluster.kill(node)
+                    world.cluster.start(node)
             await asyncio.sleep(LIFE_S * (0.5 + world.random.random()))
 
     async def stop(self, world: World) -> Any:
@@ -64,7 +66,8 @@ class CrashLoop(Plain):
             await asyncio.wait([self.task])
             self.task = None
         for node in self.targets:
-            world.cluster.start(node)
+            if node not in world.hurt:
+                world.cluster.start(node)
         return self.targets
 
     async def seen(self, world: World) -> int:

@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from jepsen_lite.faults import network
+from jepsen_lite.faults import clocks, damage, disks, network
+from jepsen_lite.faults.clocks import ClockFault
+from jepsen_lite.faults.damage import Damage
+from jepsen_lite.faults.disks import PowerLoss
 from jepsen_lite.faults.fault import Fault
 from jepsen_lite.faults.network import Bend
+from jepsen_lite.faults.operators import DescriptorExhaustion, MembershipChurn, SnapshotStorm, Transfer
 from jepsen_lite.faults.processes import CrashLoop, Kill, Pause, RollingRestart
 from jepsen_lite.links import Rule
 
@@ -38,6 +42,22 @@ FAULTS: Final[dict[str, Callable[[], Fault]]] = {
     "answers-lost": lambda: Bend(
         "answers-lost", has_client_links=True, cut=network.answers, rule=Rule(answer_loss=0.3), count="answers lost"
     ),
+    "clock-jump": lambda: ClockFault("clock-jump", bend=clocks.jump),
+    "clock-rate": lambda: ClockFault("clock-rate", bend=clocks.rate, kinds=("one", "leader")),
+    "clock-skew": lambda: ClockFault("clock-skew", bend=clocks.skew),
+    "disk-full": disks.disk_full,
+    "write-error": disks.write_error,
+    "sync-error": disks.sync_error,
+    "slow-sync": disks.slow_sync,
+    "power-loss": lambda: PowerLoss("power-loss"),
+    "torn-tail": lambda: PowerLoss("torn-tail", is_torn=True),
+    "bit-flip": lambda: Damage("bit-flip", act=damage.flip_bit),
+    "truncation": lambda: Damage("truncation", act=damage.truncate),
+    "wipe": lambda: Damage("wipe", act=damage.wipe),
+    "membership-churn": lambda: MembershipChurn("membership-churn"),
+    "transfer": lambda: Transfer("transfer"),
+    "snapshot-storm": lambda: SnapshotStorm("snapshot-storm", settings={"log-bytes-max": "16MiB"}),
+    "descriptors": lambda: DescriptorExhaustion("descriptors"),
 }
 
 WIDE: Final = {"partition-ring": 5, "partition-bridge": 3}

@@ -1,0 +1,118 @@
+"""Files of a stopped node: a bit flipped, an end cut off, everything gone. It has to refuse, and gets them back."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Any, TypeAlias
+
+from jepsen_lite.faults.fault import Plain, World
+
+REFUSED = {65, 78}
+"""Corruption, and a name that belongs to another directory."""
+REFUSAL_TIMEOUT_S = 8.0
+POLL_S = 0.05
+
+Act: TypeAlias = Callable[[Path, Random], str]
+
+
+@dataclass(slots=True)
+class Damage(Plain):
+    """One node is killed, its files are damaged, it is started. Noticed: it ends by itself, with the code for that.
+
+    Then it gets back what it had when it was killed, as from a disk that was only unplugged. A node that starts in
+    spite of the damage is left running: the digests of all nodes are compared at the end.
+    """
+
+    act: Act = lambda _path, _random: ""
+    node: str | None = None
+    refused_count: int = 0
+
+    async def start(self, world: World) -> Any:
+        (node,) = world.target("one")
+        if node in world.hurt or self.node is not None:
+            return "busy"
+        world.hurt.add(node)
+        self.node = node
+        await world.cluster.kill(node)
+        data = world.cluster.data(node)
+        await asyncio.to_thread(shutil.copytree, data, _kept(data), symlinks=True)
+        done = self.act(data, world.random)
+        world.cluster.nodes[node].may_end_with |= REFUSED
+        world.cluster.start(node)
+        return {"node": node, "damage": done}
+
+    async def stop(self, world: World) -> Any:
+        node = self.node
+        if node is None:
+            return "nothing"
+        is_refused = await self._refuses(world, node)
+        data = world.cluster.data(node)
+        if is_refused:
+            self.refused_count += 1
+            await world.cluster.kill(node)
+            shutil.rmtree(data)
+            _kept(data).rename(data)
+        else:
+            shutil.rmtree(_kept(data))
+        world.cluster.start(node)
+        world.hurt.discard(node)
+        self.node = None
+        return {"node": node, "refused": is_refused}
+
+    async def seen(self, world: World) -> int:
+        return self.refused_count
+
+    async def _refuses(self, world: World, node: str) -> bool:
+        """Return whether the node ended by itself within some seconds, or never came to serve."""
+        async with asyncio.timeout(REFUSAL_TIMEOUT_S + 5):
+            for _ in range(int(REFUSAL_TIMEOUT_S / POLL_S)):
+                if not world.cluster.is_running(node):
+                    return True
+                if await world.cluster.is_ready(node):
+                    return False
+                await asyncio.sleep(POLL_S)
+        return not (world.cluster.data(node) / "format.json").exists()
+
+
+def _kept(data: Path) -> Path:
+    return data.with_name(f"{data.name}.kept")
+
+
+def _files(data: Path) -> list[Path]:
+    """Return the files that what was acknowledged stands in: segments of the log, tables of the state."""
+    return [*(data / "log").glob("*.log"), *(data / "state").glob("*.sst")]
+
+
+def flip_bit(data: Path, random: Random) -> str:
+    """Flip a bit of a byte that is not zero, in the first half of what a file holds."""
+    path = random.choice(_files(data))
+    content = bytearray(path.read_bytes())
+    used = [at for at, byte in enumerate(content) if byte]
+    if not used:
+        return f"nothing in {path.name}"
+    place = used[random.randrange(max(len(used) // 2, 1))]
+    content[place] ^= 1 << random.randrange(8)
+    path.write_bytes(content)
+    return f"{path.relative_to(data)} at {place}"
+
+
+def truncate(data: Path, random: Random) -> str:
+    """Cut a file in the middle of what it holds."""
+    path = random.choice(_files(data))
+    content = path.read_bytes().rstrip(b"\0")
+    size = len(content) // 2
+    os.truncate(path, size)
+    return f"{path.relative_to(data)} to {size}"
+
+
+def wipe(data: Path, random: Random) -> str:
+    """Take everything."""
+    shutil.rmtree(data)
+    data.mkdir()
+    return "everything"
