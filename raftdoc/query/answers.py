@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 import orjson
 
 from raftdoc.errors import QueryOverBudget
-from raftdoc.limits import LIST_BYTES_MAX
+from raftdoc.limits import LIST_BYTES_MAX, SCAN_SLICE_BYTES
 from raftdoc.query.context import Context
 from raftdoc.query.execute import Counters, Document, Rows
 from raftdoc.query.filter import parse_filter
@@ -94,14 +94,16 @@ def get_many_work(query: GetManyQuery) -> Work[FindAnswer]:
     def work(reader: DocumentReader, context: Context) -> Steps[FindAnswer]:
         everything = parse_filter({})
         documents: list[bytes] = []
-        examined = byte_count = 0
+        examined = byte_count = slice_bytes = 0
         for place, key in enumerate(query.keys):
-            if place % 16 == 15:
+            if place % 16 == 15 or slice_bytes >= SCAN_SLICE_BYTES:
+                slice_bytes = 0
                 yield None
             body = reader.get(key)
             if body is None:
                 continue
             examined += 1
+            slice_bytes += len(body)
             if query.projection is not None:
                 body = orjson.dumps(query.projection.apply(orjson.loads(body), everything, context))
             documents.append(body)

@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 
 from raftdoc.document.path import MISSING, Missing
 from raftdoc.query.context import BURST_STEPS_MAX, Context
-from raftdoc.query.expressions.compile import compile_operand
+from raftdoc.query.expressions.compile import compile_operand, is_heavy
 from raftdoc.query.expressions.scope import CONTEXT_SLOT, VARIES, Builder, Code, Frame, FrameSize, Run, Scope, Value
 from raftdoc.query.expressions.table import OPERATORS
 from raftdoc.query.extent import check_extent
@@ -61,11 +61,12 @@ def compile_in(scope: Scope, spec: Value, pointer: str) -> Expression:
     Raises:
         InvalidQuery: it is none.
     """
+    scope.size.charges |= is_heavy(spec)
     code: Code = compile_operand(spec, scope, pointer)
     run = code.run
     if scope.size.builds and not code.is_constant:
         run = _bounded(run, pointer)
-    if scope.size.loops and not code.is_constant:
+    if (scope.size.loops or scope.size.charges) and not code.is_constant:
         run = _with_burst(run)
     return Expression(run, code.constant, [MISSING] * (scope.size.slots - 2) or _NO_SLOTS)
 

@@ -6,7 +6,8 @@ for step in find(query, reader, context): ...               # None: a pause; at 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import heapq
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import Final, NamedTuple
@@ -30,10 +31,13 @@ from raftdoc.query.sorter import Sorter
 
 NO_PLAN: Final = 291
 EXCEEDED_MEMORY: Final = 292
+RUN_KEYS: Final = 256
 LOOK_AHEAD_STEPS: Final = 4
 """Pauses after a page is full, in which the end of the rows may show."""
 ROW_BYTES: Final = 200
 """What a row takes beside its body, about."""
+VALUE_BYTES: Final = 32
+"""What a different value is counted with beside its JSON: it takes some hundred bytes more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,12 +225,30 @@ def distinct(
             key = sort_key(value)
             if key not in values:
                 values[key] = value
-                byte_count += len(orjson.dumps(value))
+                byte_count += len(orjson.dumps(value)) + VALUE_BYTES
         if byte_count > DISTINCT_BYTES_MAX:
             raise QueryOverBudget(
                 f"the values are more than {DISTINCT_BYTES_MAX} bytes", pointer="/field", mongo_code=EXCEEDED_MEMORY
             )
-    yield [values[key] for key in sorted(values)], plan, counters
+    ordered: list[JsonValue] = []
+    for found in _in_order(values):
+        if found is None:
+            yield None
+        else:
+            ordered.append(values[found])
+    yield ordered, plan, counters
+
+
+def _in_order(keys: Iterable[tuple[object, ...]]) -> Iterator[tuple[object, ...] | None]:
+    """Yield the keys in their order, and None as pauses; never sort many at once."""
+    runs, left = [], iter(keys)
+    while run := sorted(islice(left, RUN_KEYS)):
+        runs.append(run)
+        yield None
+    for count, key in enumerate(heapq.merge(*runs), 1):
+        yield key
+        if count % RUN_KEYS == 0:
+            yield None
 
 
 def _elements(document: Document, path: Path) -> Iterator[JsonValue]:

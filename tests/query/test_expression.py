@@ -198,3 +198,46 @@ def test_loops_inside_of_loops_are_bounded_for_each_document() -> None:
     with pytest.raises(InvalidQuery) as caught:
         evaluate(expression, {"a": [0] * 1000}, context)
     assert caught.value.mongo_code == 146
+
+
+LARGE = {"big": list(range(400_000)), "text": "x" * 400_000, "rows": [{"v": 1}] * 40_000}
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        {"$in": ["y", "$big"]},
+        {"$indexOfArray": ["$big", -1]},
+        {"$size": {"$concatArrays": ["$big", ["$$this"]]}},
+        {"$size": {"$setUnion": ["$big", [1]]}},
+        {"$sum": "$big"},
+        {"$eq": ["$big", {"$reverseArray": "$big"}]},
+        {"$size": {"$slice": ["$big", 300_000]}},
+        {"$strLenBytes": {"$concat": ["$text", "y"]}},
+        {"$regexMatch": {"input": "$text", "regex": "y$"}},
+        {"$size": {"$split": ["$text", "xy"]}},
+        {"$size": "$rows.v"},
+        {"$size": "$rows.w"},
+        {"$let": {"vars": {"b": "$big"}, "in": {"$max": "$$b"}}},
+    ],
+)
+def test_the_size_of_operands_counts_inside_of_loops(step) -> None:
+    assert refusal_of({"$map": {"input": {"$range": [0, 2000]}, "in": step}}, LARGE)[1] == 146
+
+
+def test_the_size_of_operands_counts_in_long_expressions() -> None:
+    assert refusal_of({"$add": [{"$sum": "$big"}] * 300}, LARGE)[1] == 146
+
+
+def test_an_expression_that_is_neither_long_nor_loops_is_not_counted() -> None:
+    expression, context = parse_expression({"$max": "$rows.v"}, "/e"), Context()
+    assert {evaluate(expression, LARGE, context) for _ in range(100)} == {1}
+
+
+def test_matches_of_a_pattern_are_bounded() -> None:
+    assert refusal_of({"$regexFindAll": {"input": "$text", "regex": "x"}}, LARGE) == ("/e/$regexFindAll", 51151)
+
+
+def test_patterns_that_are_made_in_a_loop_are_counted() -> None:
+    step = {"$regexMatch": {"input": "a", "regex": {"$concat": ["a", {"$toString": "$$this"}]}}}
+    assert refusal_of({"$map": {"input": {"$range": [0, 5000]}, "in": step}})[1] == 146

@@ -15,7 +15,7 @@ from raftdoc.document import id_key, with_id
 from raftdoc.errors import InvalidCursor, InvalidQuery
 from raftdoc.query.context import Context
 from raftdoc.query.filter import parse_filter
-from raftdoc.query.find import FindQuery, FoundPage, Selection, choose, count, find
+from raftdoc.query.find import FindQuery, FoundPage, Selection, choose, count, distinct, find
 from raftdoc.query.index_definition import parse_index_definition
 from raftdoc.query.projection import parse_projection
 from raftdoc.query.reader import DocumentReader
@@ -216,3 +216,20 @@ def test_every_plan_over_indexes_without_arrays_gives_what_a_full_scan_gives(
         query = FindQuery(filter=judge, projection=wanted, limit=100, hint=plan)
         found = [orjson.loads(body) for body in page(query, reader).documents]
         assert sorted(found, key=orjson.dumps) == sorted(expected, key=orjson.dumps), plan
+
+
+def test_distinct_values_come_in_order_and_in_steps() -> None:
+    reader = collection([{"a": [n, str(n), n / 2]} for n in range(1000)], [])
+    *pauses, last = distinct(Selection(filter=parse_filter({})), ("a",), reader, Context())
+    assert last is not None
+    wanted = sorted({*range(1000), *[n / 2 for n in range(1000)]})
+    assert last[0] == [*wanted, *sorted(map(str, range(1000)))]
+    assert len(pauses) >= 2 * len(last[0]) // 256
+    assert not any(pauses)
+
+
+def test_an_array_of_many_elements_is_found_by_one_of_many_values_once() -> None:
+    documents: list[dict[str, Any]] = [{"a": list(range(start, start + 500, 2))} for start in range(0, 1000, 100)]
+    reader = collection(documents, INDEXES[:2])
+    check(reader, {"a": {"$in": list(range(1, 4000, 2))}}, None, 3)
+    check(reader, {"a": {"$in": list(range(0, 4000, 3))}}, {"a": -1}, 4)

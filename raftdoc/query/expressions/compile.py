@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Final
 
 from raftdoc.document.path import MISSING, is_object, mapped_value, parse_path
@@ -13,6 +14,7 @@ from raftdoc.query.expressions.scope import (
     ROOT_SLOT,
     Code,
     Frame,
+    Run,
     Scope,
     Value,
     constant,
@@ -33,6 +35,11 @@ _BUILDING: Final = frozenset(
 _LOOPING: Final = frozenset({"$map", "$filter", "$reduce", "$zip", "$sortArray"})
 """Operators that charge the budget of loops."""
 
+FREE_SIZE: Final = 32
+PARTS_PER_STEP: Final = 16
+"""Elements, members or characters of an operand that cost as much as one turn of a loop, about."""
+LIGHT_PARTS: Final = 200
+
 _VARIABLE = re.compile(r"[A-Za-z\u0080-\U0010ffff][A-Za-z0-9_\u0080-\U0010ffff]*")
 _BINDABLE = re.compile(r"(?:[a-z\u0080-\U0010ffff][A-Za-z0-9_\u0080-\U0010ffff]*|CURRENT)")
 
@@ -48,6 +55,43 @@ def compile_operand(spec: Value, scope: Scope, pointer: str) -> Code:
     Raises:
         InvalidQuery: it is none.
     """
+    code = _compile(spec, scope, pointer)
+    if scope.depth and scope.size.charges:
+        return Code(_charged(code.run, pointer), code.constant)
+    return code
+
+
+def _charged(run: Run, pointer: str) -> Run:
+    """Return an operand that counts as turns of a loop by its size: an operator goes through all of it."""
+
+    def run_charged(frame: Frame) -> Value:
+        value = run(frame)
+        kind = type(value)
+        if (kind is list or kind is str or kind is dict) and len(value) > FREE_SIZE:
+            frame[CONTEXT_SLOT].charge(len(value) // PARTS_PER_STEP, pointer)
+        return value
+
+    return run_charged
+
+
+def is_heavy(spec: Value) -> bool:
+    """Return whether an expression has loops, or is long: then the size of its operands counts."""
+    left, part_count = [spec], 0
+    while left:
+        part = left.pop()
+        part_count += 1
+        if part_count > LIGHT_PARTS:
+            return True
+        if isinstance(part, list):
+            left += part
+        elif isinstance(part, dict):
+            if not _LOOPING.isdisjoint(part):
+                return True
+            left += part.values()
+    return False
+
+
+def _compile(spec: Value, scope: Scope, pointer: str) -> Code:
     if isinstance(spec, str):
         return _compile_text(spec, scope, pointer)
     if isinstance(spec, dict) and spec:
@@ -66,29 +110,44 @@ def _compile_text(text: str, scope: Scope, pointer: str) -> Code:
         raise fault("'$' by itself is not a field path", pointer, 16872)
     path = parse_path(text[1:], pointer)
     if "CURRENT" in scope.slots:
-        return _path_from_slot(scope.slots["CURRENT"], path)
-    return _path_from_root(path)
+        return _path_from_slot(scope.slots["CURRENT"], path, scope)
+    return _path_from_root(path, scope)
 
 
-def _path_from_root(path: tuple[str, ...]) -> Code:
-    first, rest = path[0], path[1:]
+def _path_from_root(path: tuple[str, ...], scope: Scope) -> Code:
+    first, rest, follow = path[0], path[1:], _follow(scope)
     if not rest:
         return Code(lambda frame: frame[0].get(first, MISSING))
 
     def run(frame: Frame) -> Value:
         value = frame[0].get(first, MISSING)
-        return value if value is MISSING else mapped_value(value, rest)
+        return value if value is MISSING else follow(value, rest, frame)
 
     return Code(run)
 
 
-def _path_from_slot(slot: int, path: tuple[str, ...]) -> Code:
+def _follow(scope: Scope) -> Callable[[Value, tuple[str, ...], Frame], Value]:
+    return _mapped_charged if scope.size.charges else _mapped
+
+
+def _mapped(value: Value, path: tuple[str, ...], frame: Frame) -> Value:
+    return mapped_value(value, path)
+
+
+def _mapped_charged(value: Value, path: tuple[str, ...], frame: Frame) -> Value:
+    if type(value) is list and len(value) > FREE_SIZE:
+        frame[CONTEXT_SLOT].charge(len(value) // PARTS_PER_STEP, "")
+    return mapped_value(value, path)
+
+
+def _path_from_slot(slot: int, path: tuple[str, ...], scope: Scope) -> Code:
+    follow = _follow(scope)
     if not path:
         return Code(lambda frame: frame[slot])
 
     def run(frame: Frame) -> Value:
         value = frame[slot]
-        return value if value is MISSING else mapped_value(value, path)
+        return value if value is MISSING else follow(value, path, frame)
 
     return Code(run)
 
@@ -101,11 +160,11 @@ def _compile_variable(text: str, scope: Scope, pointer: str) -> Code:
     if dot and not rest:
         raise fault(f"the field path '$${text}' ends with '.'", pointer, 40353)
     if name in scope.slots:
-        return _path_from_slot(scope.slots[name], path)
+        return _path_from_slot(scope.slots[name], path, scope)
     if name in ("ROOT", "CURRENT"):
-        return _path_from_root(path) if path else _path_from_slot(ROOT_SLOT, path)
+        return _path_from_root(path, scope) if path else _path_from_slot(ROOT_SLOT, path, scope)
     if name in scope.outer:
-        return _path_from_context(name, path)
+        return _path_from_context(name, path, scope)
     if name == "NOW":
         return Code(lambda frame: MISSING if path else frame[CONTEXT_SLOT].now)
     if name in scope.constants:
@@ -117,10 +176,12 @@ def _compile_variable(text: str, scope: Scope, pointer: str) -> Code:
     raise fault(f"the variable '$${name}' is not defined", pointer, 17276)
 
 
-def _path_from_context(name: str, path: tuple[str, ...]) -> Code:
+def _path_from_context(name: str, path: tuple[str, ...], scope: Scope) -> Code:
+    follow = _follow(scope)
+
     def run(frame: Frame) -> Value:
         value = frame[CONTEXT_SLOT].variables[name]
-        return value if value is MISSING else mapped_value(value, path)
+        return value if value is MISSING else follow(value, path, frame)
 
     return Code(run)
 

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
 from typing import Any, Final
 
 from raftdoc.query.expressions.operands import compile_members, is_nullish
-from raftdoc.query.expressions.scope import Builder, Code, Frame, Scope, Value, fault, fold
+from raftdoc.query.expressions.scope import CONTEXT_SLOT, Builder, Code, Frame, Scope, Value, fault, fold
 from raftdoc.query.regex import Pattern, compile_pattern
 from raftdoc.query.type_names import type_name
 
 _NAMES: Final = {"input": 31022, "regex": 31023, "options": None}
 
-Search = Callable[[str, Pattern], Value]
+MATCHES_MAX: Final = 100_000
+"""Of one `$regexFindAll`."""
+TOO_MANY_MATCHES: Final = 51151
+COMPILING_STEPS: Final = 200
+"""What a pattern that is not fixed is charged with, in turns of a loop."""
+
+Search = Callable[[str, Pattern, str], Value]
 
 
 def _builder(search: Search, nothing: Callable[[], Value]) -> Builder:
@@ -25,11 +32,13 @@ def _builder(search: Search, nothing: Callable[[], Value]) -> Builder:
         def run(frame: Frame) -> Value:
             pattern = fixed
             if not is_fixed:
+                if scope.size.charges:
+                    frame[CONTEXT_SLOT].charge(COMPILING_STEPS, pointer)
                 pattern = _pattern(regex.run(frame), options and options.run(frame), pointer)
             text = run_input(frame)
             if not isinstance(text, str) and not is_nullish(text):
                 raise fault(f"the input is a string, not {type_name(text)}", f"{pointer}/input", 51104)
-            return nothing() if pattern is None or is_nullish(text) else search(text, pattern)
+            return nothing() if pattern is None or is_nullish(text) else search(text, pattern, pointer)
 
         return fold(run, list(codes.values()), scope)
 
@@ -51,16 +60,19 @@ def _pattern(source: Value, options: Value, pointer: str) -> Pattern | None:
     return compile_pattern(source, letters, f"{pointer}/regex", mongo_code=51111)
 
 
-def _match(text: str, pattern: Pattern) -> bool:
+def _match(text: str, pattern: Pattern, pointer: str) -> bool:
     return pattern.matches(text)
 
 
-def _find(text: str, pattern: Pattern) -> Value:
+def _find(text: str, pattern: Pattern, pointer: str) -> Value:
     return next(_found(text, pattern), None)
 
 
-def _find_all(text: str, pattern: Pattern) -> Value:
-    return list(_found(text, pattern))
+def _find_all(text: str, pattern: Pattern, pointer: str) -> Value:
+    matches = list(islice(_found(text, pattern), MATCHES_MAX + 1))
+    if len(matches) > MATCHES_MAX:
+        raise fault(f"$regexFindAll finds at most {MATCHES_MAX} matches", pointer, TOO_MANY_MATCHES)
+    return matches
 
 
 def _found(text: str, pattern: Pattern) -> Iterator[dict[str, Any]]:

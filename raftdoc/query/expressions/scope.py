@@ -58,6 +58,8 @@ class FrameSize:
     slots: int = _FIRST_FREE_SLOT
     loops: bool = False
     """Whether the expression goes through arrays."""
+    charges: bool = False
+    """Whether the size of operands is counted."""
     builds: bool = False
     """Whether the expression makes arrays or objects: its value may be larger than what it is made of."""
 
