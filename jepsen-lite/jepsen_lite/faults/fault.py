@@ -13,7 +13,8 @@ from jepsen_lite.links import Links
 from jepsen_lite.observer import Observer
 
 MINORITY_TARGETS = ("one", "minority", "leader")
-ANY_TARGETS = ("one", "minority", "majority", "all", "leader", "followers")
+ANY_TARGETS = ("one", "one", "minority", "leader", "leader", "followers", "majority", "all")
+"""Drawn with these weights: while everything is down there is nothing to be wrong about."""
 
 
 @dataclass(slots=True)
