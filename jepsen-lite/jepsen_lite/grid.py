@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from jepsen_lite.cluster import NotReady
 from jepsen_lite.faults.registry import FAULTS, WIDE
 from jepsen_lite.judge import Judgement
 from jepsen_lite.options import Options
@@ -98,10 +97,7 @@ def _run(
     plan = Options(cell.workload, cell.nemesis, seed, seconds, cell.node_count)
     directory = store / f"{time.strftime('%Y%m%d-%H%M%S')}-{cell.name.replace('/', '-')}"
     row: dict[str, Any] = {"cell": cell.name, "seconds": seconds, "seed": seed, "directory": directory.name}
-    try:
-        judgement = execute(plan, directory)
-    except NotReady as error:
-        return {**row, "verdict": "unknown", "reports": {"run": str(error)}}
+    judgement = execute(plan, directory)
     bad = {one.checker: list(one.details[:3]) for one in judgement.reports if one.details}
     return {**row, "verdict": judgement.verdict.value, "reports": bad}
 

@@ -14,7 +14,7 @@ from jepsen_lite.clients import Client, Clock, Shared, pace
 from jepsen_lite.cluster import Cluster, NotReady
 from jepsen_lite.collect import converge, inspect, look_up
 from jepsen_lite.exchange import DATABASE, Request
-from jepsen_lite.faults.disk_library import Disk, build
+from jepsen_lite.faults.disk_library import CannotBuild, Disk, build
 from jepsen_lite.faults.disks import POWER_DELAY_MS, PowerLoss
 from jepsen_lite.faults.fault import World
 from jepsen_lite.faults.registry import FAULTS
@@ -30,11 +30,7 @@ SETTINGS = {"log-segment-bytes": "1MiB", "disk-reserve-bytes": "8MiB", "drain-ti
 
 
 async def run(options: Options, directory: Path) -> None:
-    """Do a run. What goes wrong in it is written to `run.json`, and is a matter for the judge.
-
-    Raises:
-        NotReady: the cluster does not come up in the first place.
-    """
+    """Do a run. What goes wrong in it is written to `run.json`, and is a matter for the judge."""
     directory.mkdir(parents=True)
     write_test(directory, options)
     await _Run(options, directory).go()
@@ -69,7 +65,12 @@ class _Run:
             return
         place = self._directory / "disks"
         place.mkdir()
-        library = build(place)
+        try:
+            library = build(place)
+        except CannotBuild as error:
+            self._skipped |= {fault.name: str(error) for fault in self._faults if fault.has_disk_library}
+            self._faults = [fault for fault in self._faults if not fault.has_disk_library]
+            return
         for node in self._cluster.founders:
             disk = Disk(library, place, node, self._cluster.data(node))
             self._cluster.disks[node] = disk
@@ -86,7 +87,7 @@ class _Run:
             watching = asyncio.create_task(self._observer.run())
             await self._attack()
             await self._settle()
-        except NotSettled as error:
+        except (NotSettled, NotReady) as error:
             self._troubles.append(str(error))
         finally:
             if watching is not None:

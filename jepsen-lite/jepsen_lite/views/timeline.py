@@ -10,8 +10,8 @@ from jepsen_lite.views.plots import COLOURS
 from raftdoc.simulation.checkers.linearizability import KeyResult, describe
 from raftdoc.simulation.history import Operation
 
-COLUMN = 86
-ROW = 13
+COLUMN = 150
+ROW = 9
 SHOWN_MAX = 3000
 FAILURE_SHOWN = 25
 
@@ -29,16 +29,18 @@ def timeline(operations: Sequence[Operation], bands: Sequence[Band], times: Sequ
         first, stop = _row_at(times, band.start), _row_at(times, band.stop)
         colour = colour_of(band.name, bands)
         parts.append(
-            box(0, first * 4, COLUMN * (clients + 1), (stop - first) * 4, colour, f"{band.name} {band.targets}")
+            box(0, first * ROW, COLUMN * (clients + 1), (stop - first) * ROW, colour, f"{band.name} {band.targets}")
         )
-        parts.append(text(2, first * 4 + 10, band.name))
+        parts.append(text(2, first * ROW + 10, band.name))
     for one in shown:
         x = COLUMN * (one.process % clients + 1)
         stop = one.stop if one.stop is not None else one.start + 3
         hover = f"{describe(one)} at {one.raft}" if one.raft else describe(one)
-        parts.append(box(x + 2, one.start * 4, COLUMN - 4, (stop - one.start) * 4, COLOURS[_type(one)] + "99", hover))
-        parts.append(text(x + 4, one.start * 4 + 9, f"{one.f} {one.key or ''}"[:16]))
-    return svg(last * 4 + ROW, parts)
+        parts.append(
+            box(x + 2, one.start * ROW, COLUMN - 4, (stop - one.start) * ROW, COLOURS[_type(one)] + "99", hover)
+        )
+        parts.append(text(x + 4, one.start * ROW + 9, f"{one.f} {one.key or ''}"[:22]))
+    return svg(last * ROW + 20, parts)
 
 
 def failure(result: KeyResult) -> str:
