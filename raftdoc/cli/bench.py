@@ -33,6 +33,7 @@ ids of database --database, which is made when missing. Figures mean nothing wit
   get    linearizable GET of one document
   mixed  half put, half get
   bulk   POST of --batch new documents as NDJSON
+  mixed-scan   get, and in the second half of the time beside --scans queries at once that read the whole collection
 
 Exit code 0: every answer was good. 1: some were not (they are listed). 69: no node answers.
 """
@@ -42,7 +43,9 @@ NOT_TOLD = "not told by the node"
 def add_parser(commands: Subparsers) -> None:
     parser = add_command(commands, "bench", run, summary="measure rate and latency under load", description=DESCRIPTION)
     add_url(parser)
-    parser.add_argument("--workload", choices=("put", "get", "mixed", "bulk"), default="put", help="(put)")
+    parser.add_argument(
+        "--workload", choices=("put", "get", "mixed", "bulk", "mixed-scan"), default="put", help="(put)"
+    )
     number = whole_number
     for flag, parse, default, text in (
         ("--connections", number(1, 10_000), 64, "connections, each with one request under way"),
@@ -50,13 +53,16 @@ def add_parser(commands: Subparsers) -> None:
         ("--keys", number(1, 10_000_000), 100_000, "ids to choose from"),
         ("--seconds", number(1, 86_400), 10, "how long"),
         ("--batch", number(1, 100_000), 1000, "documents in one request of the bulk workload"),
+        ("--scans", number(1, 1000), 8, "scans at a time of the mixed-scan workload"),
         ("--seed", number(0, 1 << 62), 0, "of the choice of ids; 0: another one each time"),
     ):
         metavar = flag[2:].upper().replace("-", "_")
         parser.add_argument(flag, type=parse, default=default, metavar=metavar, help=f"{text} ({default})")
     parser.add_argument("--database", default="bench", metavar="NAME", help="database to load (bench)")
     parser.add_argument("--any-node", action="store_true", help="spread connections over --url instead of the leader")
-    parser.add_argument("--no-fill", action="store_true", help="get, mixed: do not create the documents first")
+    parser.add_argument(
+        "--no-fill", action="store_true", help="get, mixed, mixed-scan: do not create the documents first"
+    )
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
 
 
@@ -76,6 +82,7 @@ def run(arguments: argparse.Namespace) -> int:
         database=arguments.database,
         any_node=arguments.any_node,
         fill=not arguments.no_fill,
+        scans=arguments.scans,
         seed=arguments.seed,
     )
     try:
@@ -104,6 +111,7 @@ def describe(report: LoadReport) -> str:
         f" documents of {report.document_bytes} bytes",
         f"rate       {report.documents_per_s:,.0f} documents/s ({report.requests_per_s:,.0f} requests/s)",
         f"latency    {latency} ms",
+        *_scan_lines(report),
         f"errors     {errors}",
         f"silence    {report.longest_silence_ms:.0f} ms at most without a good answer",
         f"generator  {report.client_cpu_share:.0%} of one processor" + _warning(report),
@@ -114,6 +122,20 @@ def describe(report: LoadReport) -> str:
         ),
     ]
     return "\n".join(lines)
+
+
+def _scan_lines(report: LoadReport) -> list[str]:
+    scans = report.scans
+    if scans is None:
+        return []
+    without = "  ".join(f"{name} {value:.2f}" for name, value in scans.latency_ms_without.items())
+    p99, p99_without = report.latency_ms["p99"], scans.latency_ms_without["p99"]
+    ratio = f"{p99 / p99_without:.2f}" if p99_without else "-"
+    return [
+        f"without    {without} ms ({scans.requests_per_s_without:,.0f} requests/s)",
+        f"scans      {scans.connections} at a time, {scans.scans} ended,"
+        f" {scans.documents_per_s:,.0f} documents/s scanned; p99 of reads with / without: {ratio}",
+    ]
 
 
 def _warning(report: LoadReport) -> str:
@@ -138,6 +160,8 @@ def _as_json(report: LoadReport) -> str:
         node._asdict() | {"loop_lag_p999_ms": None if _is_infinite(node.loop_lag_p999_ms) else node.loop_lag_p999_ms}
         for node in report.nodes
     ]
+    if report.scans is not None:
+        value["scans"] = report.scans._asdict()
     return json.dumps(value, indent=2)
 
 

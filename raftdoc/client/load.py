@@ -5,8 +5,10 @@ The clock starts when everything is prepared: the database exists, documents to 
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import time
+from collections import Counter
 from collections.abc import Callable
 
 import uvloop
@@ -14,7 +16,7 @@ import uvloop
 from raftdoc.client import control, exposition
 from raftdoc.client.control import NodeUnreachable
 from raftdoc.client.exposition import Metrics
-from raftdoc.client.load_plan import LoadPlan, LoadReport, NodeReport, Progress
+from raftdoc.client.load_plan import LoadPlan, LoadReport, NodeReport, Progress, ScanReport
 from raftdoc.client.load_run import LoadRun
 from raftdoc.client.workload import Requests, Target
 
@@ -45,11 +47,42 @@ def run_load(plan: LoadPlan, on_progress: Callable[[Progress], None]) -> LoadRep
     nodes, leader = _prepare(plan, requests)
     targets = [Target.of(url) for url in (plan.urls if plan.any_node else (leader,))]
     before = [_metrics(url) for url in nodes]
-    run = LoadRun(plan, requests, targets, fallback=[Target.of(url) for url in nodes], on_progress=on_progress)
-    uvloop.run(run.drive())
+    target = "any node" if plan.any_node else leader
+    fallback = [Target.of(url) for url in nodes]
+    if plan.workload == "mixed-scan":
+        report = _beside_scans(plan, requests, targets, fallback, on_progress, target)
+    else:
+        run = LoadRun(plan, requests, targets, fallback=fallback, on_progress=on_progress)
+        uvloop.run(run.drive())
+        report = run.report(target)
     after = [_metrics(url) for url in nodes]
-    report = run.report("any node" if plan.any_node else leader)
     report.nodes = [_node_report(*parts) for parts in zip(nodes, before, after, strict=True)]
+    return report
+
+
+def _beside_scans(
+    plan: LoadPlan,
+    requests: Requests,
+    targets: list[Target],
+    fallback: list[Target],
+    on_progress: Callable[[Progress], None],
+    target: str,
+) -> LoadReport:
+    """Drive half the time without scans and half with them; return what came of the second half, and of the first."""
+    half = dataclasses.replace(plan, seconds=plan.seconds / 2)
+    alone = LoadRun(half, requests, targets, fallback=fallback, on_progress=on_progress)
+    uvloop.run(alone.drive())
+    beside = LoadRun(half, requests, targets, fallback=fallback, on_progress=on_progress, scan_connections=plan.scans)
+    uvloop.run(beside.drive())
+    before, report = alone.report(target), beside.report(target)
+    report.errors = dict(Counter(before.errors) + Counter(report.errors))
+    report.scans = ScanReport(
+        connections=plan.scans,
+        scans=beside.scan_count,
+        documents_per_s=beside.scan_count * plan.keys / report.seconds,
+        requests_per_s_without=before.requests_per_s,
+        latency_ms_without=before.latency_ms,
+    )
     return report
 
 
@@ -57,7 +90,7 @@ def _prepare(plan: LoadPlan, requests: Requests) -> tuple[list[str], str]:
     """Make the database and what is read; return the URLs of all nodes and that of the leader."""
     _expect(_put_database(plan), {200, 201}, f"database {plan.database!r} cannot be created")
     nodes, leader = _find_leader(plan)
-    if plan.fill and plan.workload in {"get", "mixed"}:
+    if plan.fill and plan.workload in {"get", "mixed", "mixed-scan"}:
         url = f"{leader}{requests.path}"
         for body in requests.fill(FILL_BATCH):
             answer = control.call("POST", url, body, timeout_s=60.0, content_type="application/x-ndjson")

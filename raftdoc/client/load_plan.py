@@ -23,6 +23,8 @@ class LoadPlan:
     """Spread the connections over `urls`; else all go to the leader of the database."""
     fill: bool = True
     """Create the documents that the get and mixed workloads read."""
+    scans: int = 8
+    """Concurrent scans of the mixed-scan workload, each on a connection of its own."""
     seed: int = 0
     """Of the choice of keys; 0 draws one."""
 
@@ -47,6 +49,18 @@ class NodeReport(NamedTuple):
     """Upper bound of the histogram bucket; infinite above the last."""
 
 
+class ScanReport(NamedTuple):
+    """What scans cost those who read single documents, in one run: first half without them, second half with them."""
+
+    connections: int
+    scans: int
+    """That ended."""
+    documents_per_s: float
+    """Scanned, by all together."""
+    requests_per_s_without: float
+    latency_ms_without: dict[str, float]
+
+
 @dataclass(slots=True, kw_only=True)
 class LoadReport:
     workload: Workload
@@ -66,3 +80,5 @@ class LoadReport:
     client_cpu_share: float
     """Processor time of the load generator per second. Near 1 it is the bottleneck, not the cluster."""
     nodes: list[NodeReport] = field(default_factory=list)
+    scans: ScanReport | None = None
+    """Of the mixed-scan workload, whose other figures are those beside the scans."""

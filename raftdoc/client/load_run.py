@@ -28,7 +28,11 @@ TIMER_ERROR_S = 0.02
 """A timer may fire this much early."""
 CANNOT_CONNECT = "cannot connect"
 CONNECTION_LOST = "connection lost"
-_GOOD = {"put": (200, 201), "get": (200,), "mixed": (200, 201), "bulk": (200,)}
+_GOOD = {"put": (200, 201), "get": (200,), "mixed": (200, 201), "bulk": (200,), "mixed-scan": (200,)}
+
+
+Source = Callable[[Target], Callable[[], bytes]]
+Answered = Callable[[int, int, int], float]
 
 
 class LoadRun:
@@ -42,8 +46,12 @@ class LoadRun:
         *,
         fallback: Sequence[Target],
         on_progress: Callable[[Progress], None],
+        scan_connections: int = 0,
     ) -> None:
         self._plan = plan
+        self._scan_connections = scan_connections
+        self.scan_count = 0
+        """Scans that ended in time."""
         self._requests = requests
         self._targets = targets
         self._fallback = fallback
@@ -63,7 +71,14 @@ class LoadRun:
         started, cpu_started = time.perf_counter(), _cpu_s()
         self._last_good_ns = time.perf_counter_ns()
         async with asyncio.TaskGroup() as tasks:
-            connected = [tasks.create_task(self._keep_connected(number)) for number in range(self._plan.connections)]
+            connected = [
+                tasks.create_task(self._keep_connected(number, self._requests.source, self._answered))
+                for number in range(self._plan.connections)
+            ]
+            connected += [
+                tasks.create_task(self._keep_connected(number, self._requests.scan, self._scanned))
+                for number in range(self._scan_connections)
+            ]
             await self._count_seconds(started)
             self._is_over = True
             self._longest_silence_ns = max(self._longest_silence_ns, time.perf_counter_ns() - self._last_good_ns)
@@ -84,13 +99,13 @@ class LoadRun:
             p50_ms, p99_ms = (spent.quantile(share) / 1e6 for share in (0.5, 0.99))
             self._on_progress(Progress(second, documents, errors, p50_ms, p99_ms))
 
-    async def _keep_connected(self, number: int) -> None:
+    async def _keep_connected(self, number: int, source: Source, answered: Answered) -> None:
         loop = asyncio.get_running_loop()
         choices, attempt = self._targets, number
         while not self._is_over:
             target, lost = choices[attempt % len(choices)], loop.create_future()
-            next_request = partial(self._next, self._requests.source(target))
-            factory = partial(LoadConnection, next_request, self._answered, lost.set_result)
+            next_request = partial(self._next, source(target))
+            factory = partial(LoadConnection, next_request, answered, lost.set_result)
             try:
                 async with asyncio.timeout(CONNECT_TIMEOUT_S):
                     _, connection = await loop.create_connection(factory, target.host, target.port)
@@ -129,6 +144,15 @@ class LoadRun:
             return 0.0
         self._errors[str(status)] += 1
         return REFUSED_PAUSE_S if status >= 500 or status == 429 else 0.0
+
+    def _scanned(self, status: int, latency_ns: int, now_ns: int) -> float:
+        if self._is_over:
+            return 0.0
+        if status == 200:
+            self.scan_count += 1
+            return 0.0
+        self._errors[f"scan {status}"] += 1
+        return REFUSED_PAUSE_S
 
     def report(self, target: str) -> LoadReport:
         whole, plan = self._whole, self._plan

@@ -7,9 +7,11 @@ from collections.abc import Callable
 from typing import Literal, NamedTuple
 from urllib.parse import urlsplit
 
-Workload = Literal["put", "get", "mixed", "bulk"]
-WORKLOADS: tuple[Workload, ...] = ("put", "get", "mixed", "bulk")
+Workload = Literal["put", "get", "mixed", "bulk", "mixed-scan"]
+WORKLOADS: tuple[Workload, ...] = ("put", "get", "mixed", "bulk", "mixed-scan")
 COLLECTION = "c"
+SCAN = b'{"filter":{"a":-1},"limit":1}'
+"""No document matches, and no index helps: each scan reads the whole collection."""
 _ENVELOPE_BYTES = len(b'{"a":1,"b":""}')
 
 
@@ -58,12 +60,19 @@ class Requests:
         match self.workload:
             case "put":
                 return put
-            case "get":
+            case "get" | "mixed-scan":
                 return get
             case "mixed":
                 return lambda: put() if chance() < 0.5 else get()
             case "bulk":
                 return lambda: self._bulk(host)
+
+    def scan(self, target: Target) -> Callable[[], bytes]:
+        """Return a function that makes a scan of the whole collection."""
+        path = self._path.removesuffix(b"/docs") + b"/query"
+        host = f" HTTP/1.1\r\nHost: {target.host}:{target.port}\r\nRaftdoc-Timeout: 600s\r\n".encode()
+        request = b"POST " + path + host + self._entity(b"application/json", len(SCAN)) + SCAN
+        return lambda: request
 
     def _keyed(self, verb: bytes, rest: bytes) -> Callable[[], bytes]:
         head, keys, count, chance = verb + self._path + b"/", self._keys, len(self._keys), self._random.random

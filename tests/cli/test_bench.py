@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 from raftdoc.cli.bench import _as_json, describe
-from raftdoc.client.load_plan import LoadReport, NodeReport
+from raftdoc.client.load_plan import LoadReport, NodeReport, ScanReport
 
 REPORT = LoadReport(
     workload="put",
@@ -48,3 +49,12 @@ def test_json_report_is_json() -> None:
         "fsyncs": None,
         "loop_lag_p999_ms": None,
     }
+
+
+def test_scans_are_told_with_what_reads_took_without_them() -> None:
+    without = {"p50": 1.0, "p90": 2.0, "p99": 4.625, "p99.9": 6.0, "max": 9.0}
+    report = replace(REPORT, workload="mixed-scan", scans=ScanReport(8, 12, 120_000.0, 20_000.0, without))
+    text = describe(report)
+    assert "without    p50 1.00  p90 2.00  p99 4.62  p99.9 6.00  max 9.00 ms (20,000 requests/s)" in text
+    assert "8 at a time, 12 ended, 120,000 documents/s scanned; p99 of reads with / without: 2.00" in text
+    assert json.loads(_as_json(report))["scans"]["latency_ms_without"]["p99"] == 4.625

@@ -59,6 +59,17 @@ def test_bench_reports_rate_latency_fsyncs_and_file_system(cluster: DevProcess, 
     assert ended.stderr.count("/s  p50") == 1
 
 
+def test_bench_tells_reads_with_and_without_scans_of_one_run(cluster: DevProcess) -> None:
+    ended = command(
+        *("bench", "--url", cluster.urls[2], "--workload", "mixed-scan", "--seconds", "2"),
+        *("--connections", "4", "--keys", "500", "--scans", "2"),
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "errors     none" in ended.stdout
+    assert "p99 of reads with / without: " in ended.stdout
+    assert " 0 ended" not in ended.stdout
+
+
 def test_taken_port_is_told_before_anything_starts(cluster: DevProcess, tmp_path: Path) -> None:
     with DevProcess("--data", str(tmp_path), port=cluster.port + 2) as second:
         assert second.process.wait(30) == 1

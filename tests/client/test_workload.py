@@ -44,6 +44,13 @@ def test_get_reads_every_key_that_fill_made() -> None:
     assert read == made == {f"k{number}" for number in range(1, 11)}
 
 
+def test_scan_is_a_query_that_no_document_answers() -> None:
+    first, headers, body = split(requests_of("mixed-scan").scan(TARGET)())
+    assert first == "POST /v1/dbs/bench/collections/c/query HTTP/1.1"
+    assert int(headers["Content-Length"]) == len(body)
+    assert json.loads(body)["filter"]["a"] != json.loads(document(0))["a"]
+
+
 def test_mixed_is_half_reads_and_half_writes() -> None:
     make = requests_of("mixed").source(TARGET)
     verbs = [make()[:3] for _ in range(1000)]
