@@ -217,8 +217,8 @@ class Raft:
     def may_compact(self, now_ns: int) -> bool:
         """Return whether the log may be let go of now.
 
-        Safety: a node that has just become the only voter may owe its leader a promise still. As long as it does, its log
-        has to show that it was not alone all the time: one that was waits for nobody when it starts (L3).
+        Safety: a node that has just become the only voter may owe its leader a promise still. As long as it does, its
+        log has to show that it was not alone all the time: one that was waits for nobody when it starts (L3).
         """
         state = self._state
         return state.configuration.all_voters() != (state.settings.node,) or not state.hears_leader(now_ns)

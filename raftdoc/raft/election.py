@@ -72,9 +72,8 @@ class Election:
 
     def _may_stand(self) -> bool:
         state = self._state
-        is_healthy = not (state.has_failed or state.is_disk_stalled)
-        is_whole = state.installing is None and state.has_reached_floor
-        return is_healthy and is_whole and state.role is not Role.LEADER and self._has_vote()
+        is_healthy = not (state.has_failed or state.is_disk_stalled) and state.has_reached_floor
+        return is_healthy and state.installing is None and state.role is not Role.LEADER and self._has_vote()
 
     def _has_vote(self) -> bool:
         """Return whether this node votes under what is committed, or under what may yet be taken back.

@@ -204,6 +204,11 @@ class Invariants:
             durable_vote=core.vote,
         )
 
+    def replaced(self, node: NodeId) -> None:
+        """Take that another replica takes the place of a node's: of the first one only term and vote stay."""
+        seen = self._seen[node]
+        self._seen[node] = Seen(durable_term=seen.durable_term, durable_vote=seen.durable_vote)
+
     def stepped(self, node: NodeId) -> None:
         """Look at a node after a call into its core."""
         member = self._members[node]

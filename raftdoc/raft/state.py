@@ -173,7 +173,9 @@ class State:
         Safety: what an earlier replica here acknowledged counts like what is in this log. A candidate that never heard
         of that one's removal could else win with its successor's vote, and lose what is committed.
         """
-        return (last_term, last_index) >= max((self.log.last_term, self.log.last_index), self.floor)
+        if (last_term, last_index) < self.floor:
+            return False
+        return (last_term, last_index) >= (self.log.last_term, self.log.last_index)
 
     @property
     def has_reached_floor(self) -> bool:

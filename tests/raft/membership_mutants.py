@@ -150,6 +150,20 @@ MEMBERSHIP_MUTANTS = (
         "return is_alone",
         "test_lease:test_l3_node_that_has_just_become_the_only_voter_waits_like_any_other",
     ),
+    M(
+        "a replica that votes as if there had been none before it",
+        "state",
+        "if (last_term, last_index) < self.floor:",
+        "if False:",
+        "test_machine:test_4_1_voter_that_missed_a_removal_does_not_win_with_the_next_replica_of_the_removed_node",
+    ),
+    M(
+        "a replica that stands without the log that was acknowledged before it",
+        "state",
+        "return (self.log.last_term, self.log.last_index) >= self.floor",
+        "return True",
+        "test_successors:test_4_1_successor_with_an_old_part_of_the_log_does_not_stand",
+    ),
     # Snapshots
     M(
         "a snapshot without its configuration",
