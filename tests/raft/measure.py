@@ -45,7 +45,7 @@ def main(rounds: int) -> None:
         start = process_time()
         now_ns = turns(node.core, now_ns, payload)
         best = min(best, process_time() - start)
-    print(f"{best / TURNS * 1e6:.1f} us per turn")  # noqa: T201
+    print(f"{best / TURNS * 1e6:.1f} us per turn")
 
 
 if __name__ == "__main__":
