@@ -32,6 +32,8 @@ class Fault(NamedTuple):
     module: str
     old: str
     new: str
+    level: str = "cores"
+    """Of the simulator that is to catch it."""
 
 
 class Caught(NamedTuple):
@@ -133,11 +135,86 @@ ELSEWHERE = (
 """Faults of the other packages. The host of the simulator stands for the node around the core, and has some of them."""
 
 
+NODES = (
+    Fault(
+        "a read on the leader that does not ask the lease",
+        "raftdoc.database.reads",
+        "        if not replica.core.lease_valid(self._now_ns()):\n"
+        "            return self._get_later(request, database, collection, id)\n",
+        "",
+    ),
+    Fault(
+        "a read that does not wait for what it needs to be applied",
+        "raftdoc.node.node",
+        "if replica.machine.applied_index >= index:",
+        "if replica.core.commit_index >= index:",
+    ),
+    Fault(
+        "reads answered when their entries are committed, not applied",
+        "raftdoc.node.replica",
+        "        if ready.reads:\n            self.reads.applied(self.machine.applied_index)\n",
+        "        if ready.reads:\n            self.reads.applied(self.core.commit_index)\n",
+    ),
+    Fault(
+        "a read that does not wait for the index it names",
+        "raftdoc.database.reads",
+        "                await self._node.wait_applied(other, index, request.deadline_ns)\n",
+        "                pass\n",
+    ),
+    Fault(
+        "forwarded writes said not to have happened when the link breaks",
+        "raftdoc.node.forwarding",
+        'OutcomeUnknown(f"the link to {peer} broke while the write was there")',
+        "NotLeader(GroupId(1), None)",
+    ),
+    Fault(
+        "proposals resolved at truncation, in whole nodes",
+        "raftdoc.node.proposals",
+        'self._fail(batch, OutcomeUnknown("a new leader replaced the entry; another node may still hold it"))',
+        "self._fail(batch, NotLeader(self.group, None))",
+    ),
+    Fault(
+        "a retry that fails hides that the attempt before is unknown",
+        "raftdoc.database.router",
+        'if is_unknown and error.outcome != "unknown":',
+        "if False:",
+    ),
+    Fault(
+        "what is applied during a flush counted as flushed",
+        "raftdoc.node.maintenance",
+        "        applied = {replica: replica.machine.applied_index for replica in self._node.replicas.values()}\n"
+        "        await self._flush_engine()\n",
+        "        await self._flush_engine()\n"
+        "        applied = {replica: replica.machine.applied_index for replica in self._node.replicas.values()}\n",
+    ),
+    Fault(
+        "an install that does not wait for the flush of its state",
+        "raftdoc.node.maintenance",
+        "        return asyncio.ensure_future(self._flush_engine())\n",
+        "        return asyncio.ensure_future(asyncio.sleep(0))\n",
+    ),
+    Fault(
+        "an index that keeps what was deleted",
+        "raftdoc.statemachine.index_maintenance",
+        "        plan.index.remove_entries(changes, id_key, plan.removed)\n",
+        "",
+    ),
+    Fault(
+        "a node that has caught up is never let in",
+        "raftdoc.database.conductor",
+        "if state.fitness.get(node.id) == CAUGHT_UP and node.is_alive:",
+        "if state.fitness.get(node.id) == CAUGHT_UP and not node.is_alive:",
+    ),
+)
+"""Faults between the tasks of a node, and of the database above: only the level of whole nodes has these."""
+
+
 def faults() -> tuple[Fault, ...]:
     """Return all: those of the core first."""
     known = {mutant.name: mutant for mutant in CORE_MUTANTS}
     core = (known[name] for name in CORE)
-    return (*(Fault(one.name, f"raftdoc.raft.{one.module}", one.old, one.new) for one in core), *ELSEWHERE)
+    nodes = (one._replace(level="nodes") for one in NODES)
+    return (*(Fault(one.name, f"raftdoc.raft.{one.module}", one.old, one.new) for one in core), *ELSEWHERE, *nodes)
 
 
 class _Loader(SourceFileLoader):
@@ -190,7 +267,7 @@ def planted(fault: Fault) -> Iterator[None]:
 def first_caught(fault: Fault, seeds: Sequence[int]) -> Caught | None:
     """Return the first of the seeds that fails with the fault planted."""
     with planted(fault):
-        run_seed = import_module("raftdoc.simulation.cores.run").run_seed
+        run_seed = import_module(f"raftdoc.simulation.{fault.level}.run").run_seed
         for seed in seeds:
             result = run_seed(seed)
             if not result.is_ok:

@@ -39,8 +39,8 @@ PROCESS_STEP: Final = 1000
 READ_NAMES: Final = {"linearizable": "get", "stale": "stale-get", "min_index": "min-get"}
 
 
-class ScanDiffers(AssertionError):
-    """An index and a scan of the same state do not say the same."""
+class WrongAnswer(AssertionError):
+    """An index and a scan of the same state do not say the same, or what is there is said not to be."""
 
 
 class Service(Protocol):
@@ -152,7 +152,9 @@ class Client:
         try:
             found = database.get_document(request, DATABASE, COLLECTION, key)
             document = found if found is None or isinstance(found, tuple) else await found
-        except NotFound:
+        except NotFound as error:
+            if error.what != "collection":
+                raise WrongAnswer(f"I13: {process.id} says: {error.detail}") from error
             document = None
         ((group, index),) = request.indexes
         if document is None:
@@ -335,7 +337,7 @@ async def compare_index(process: Process, request: Request, least: int) -> bool:
     """Return whether the index and a scan saw the same state.
 
     Raises:
-        ScanDiffers: they did, and do not say the same of it.
+        WrongAnswer: they did, and do not say the same of it.
     """
     by_index = parse_find({"filter": {"v": {"$gte": least}}, "hint": INDEX, "limit": 1000}).query
     everything = parse_find({"filter": {}, "limit": 1000}).query
@@ -348,5 +350,5 @@ async def compare_index(process: Process, request: Request, least: int) -> bool:
     indexed = sorted(found.documents)
     scanned = sorted(body for body in all_found.documents if orjson.loads(body)["v"] >= least)
     if indexed != scanned:
-        raise ScanDiffers(f"I5: on {process.id} at {request.indexes} the index says {indexed}, a scan says {scanned}")
+        raise WrongAnswer(f"I5: on {process.id} at {request.indexes} the index says {indexed}, a scan says {scanned}")
     return True

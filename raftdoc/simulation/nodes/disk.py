@@ -24,14 +24,27 @@ RESERVE_BYTES: Final = 1
 CAPACITY_BYTES: Final = 1 << 30
 
 
+class SimulatedEngine(MemoryEngine):
+    """Tells when it was flushed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.on_flushed: Callable[[], None] = _do_nothing
+
+    def flush(self) -> None:
+        super().flush()
+        self.on_flushed()
+
+
 class Disk:
     """Outlives the processes of its node."""
 
     def __init__(self, loop: VirtualLoop, plan: Plan, random: Random) -> None:
         self.files = MemoryFiles(capacity_bytes=CAPACITY_BYTES, auto_settle=False)
-        self.engine = MemoryEngine()
+        self.engine = SimulatedEngine()
         self.slow_until_ns = 0
-        self.crashes_on_write = False
+        self.crashes_on: set[str] = set()
+        """What the machine is to lose power after, once: a write, a flush, an install."""
         self.is_failing = False
         """The next write fails; who uses it has to stop."""
         self._loop = loop
@@ -77,14 +90,15 @@ class Disk:
         """End what is wrong with the disk, but for what it did to those who used it."""
         self.fill(False)
         self.engine.busy_writes = self.slow_until_ns = 0
-        self.crashes_on_write = False
+        self.crashes_on.clear()
 
     def crash(self) -> None:
         """Lose power."""
         self.files.crash(self._random)
         self.engine.crash(self._random)
         self.engine.busy_writes = 0
-        self.crashes_on_write = self.is_failing = False
+        self.crashes_on.clear()
+        self.is_failing = False
 
 
 class SimulatedWriter:
@@ -156,3 +170,7 @@ class SimulatedWriter:
         self._is_writing = bool(self._waiting)
         if self._waiting:
             self._loop.call_soon(self._begin)
+
+
+def _do_nothing() -> None:
+    pass

@@ -104,7 +104,16 @@ class Nemesis:
 
     def _crash_on_write(self, process: Process, random: Random) -> None:
         """Crash right after the next bytes were handed to the disk."""
-        process.machine.disk.crashes_on_write = True
+        process.machine.disk.crashes_on.add("write")
+
+    def _crash_on_flush(self, process: Process, random: Random) -> None:
+        """Crash while what a flush allows is done: the log is let go of."""
+        process.machine.disk.crashes_on.add("flush")
+
+    def _crash_on_install(self, process: Process, random: Random) -> None:
+        """Crash right after a snapshot came in force, on whichever node is next."""
+        for machine in self._world.machines.values():
+            machine.disk.crashes_on.add("install")
 
     def _crash_twice(self, process: Process, random: Random) -> None:
         """Crash, and once more while the node is still finding its feet."""

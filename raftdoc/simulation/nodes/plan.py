@@ -21,6 +21,8 @@ FAULTS: Final = (
     "break_link",
     "crash",
     "crash_on_write",
+    "crash_on_flush",
+    "crash_on_install",
     "crash_twice",
     "crash_all",
     "restart",
@@ -37,7 +39,18 @@ FAULTS: Final = (
     "join",
     "leave",
 )
-SNAPSHOT_FAULTS: Final = ("isolate_leader", "partition", "silence", "crash", "crash_on_write", "pause", "join", "leave")
+SNAPSHOT_FAULTS: Final = (
+    "isolate_leader",
+    "partition",
+    "silence",
+    "crash",
+    "crash_on_write",
+    "crash_on_flush",
+    "crash_on_install",
+    "pause",
+    "join",
+    "leave",
+)
 LEVELS: Final = ("linearizable", "stale", "min_index")
 
 

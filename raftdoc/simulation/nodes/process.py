@@ -83,7 +83,8 @@ class Watcher(Protocol):
         outcomes: list[list[Outcome]],
     ) -> None: ...
 
-    def written(self, process: Process) -> None: ...
+    def reached(self, process: Process, point: str) -> None:
+        """It wrote, flushed or installed something."""
 
     def failed(self, process: Process, error: BaseException) -> None:
         """The process cannot go on."""
@@ -157,9 +158,10 @@ class Process:
             watcher.loop,
             on_done=self.node.persisted,
             on_failed=self.node.persist_failed,
-            on_written=lambda: watcher.written(self),
+            on_written=lambda: watcher.reached(self, "write"),
         )
         self.node.start(self._writer)
+        disk.engine.on_flushed = lambda: watcher.reached(self, "flush")
         self.directory = Directory(self.node, self._addresses, {})
         self._maintenance = Maintenance(self.node, self.log, disk.engine, self._fatal, flush_bytes=plan.flush_bytes)
         self._factory = self._make_factory(boot_id, random)

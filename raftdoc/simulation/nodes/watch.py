@@ -124,6 +124,7 @@ class Watch:
             self._incarnations[key] = replica.incarnation
             if before is not None:
                 self._world.count("installed")
+                self._world.reached(process, "install")
                 self._check_digest(process, replica.group, replica.machine)
 
     def _look_at_leader(self, process: Process, replica: Replica) -> None:

@@ -40,6 +40,7 @@ SETTLED_WITHIN_NS: Final = 120_000 * MS
 """A move of replicas that was given up is tried again after 30 s, a stream of a snapshot is silent for as long."""
 REQUEST_MS: Final = 5_000
 BURIED_WITHIN_S: Final = 20.0
+CRASH_WITHIN_NS: Final = {"write": 1, "flush": 80 * MS, "install": 5 * MS}
 Trace = tuple[int, str, str, str, str]
 """(time, kind, from, to, what)."""
 
@@ -65,6 +66,8 @@ class World:
         self.violation = ""
         self._random = Random(random.getrandbits(62))
         self._machine_count = 0
+        self._context = copy_context()
+        """The world's own: what runs in it is no process'."""
         self._is_over = False
         self._lives: list[Process] = []
         """All there ever were."""
@@ -362,10 +365,16 @@ class World:
     def applied(self, process: Process, *applied: Any) -> None:
         self.watch.applied(process, *applied)
 
-    def written(self, process: Process) -> None:
+    def reached(self, process: Process, point: str) -> None:
+        """A process has come to a point after which its machine may be about to lose power."""
         disk = process.machine.disk
-        if disk.crashes_on_write and process.id in self.processes:
-            disk.crashes_on_write = False
+        if point in disk.crashes_on:
+            disk.crashes_on.discard(point)
+            delay_ns = self._random.randrange(CRASH_WITHIN_NS[point])
+            self.loop.after_ns(delay_ns, self._crash_late, process, context=self._context)
+
+    def _crash_late(self, process: Process) -> None:
+        if not process.is_dead and not self.is_calm:
             self.crash(process, 50 * MS, is_noticed=True)
 
     def failed(self, process: Process, error: BaseException) -> None:
