@@ -27,6 +27,7 @@ EXPECTED = {
     "query_over_budget": 400,
     "index_required": 400,
     "invalid_query": 400,
+    "invalid_patch": 400,
     "key_ahead": 400,
     "too_large": 413,
     "headers_too_large": 431,
@@ -36,13 +37,22 @@ EXPECTED = {
     "unsupported_expectation": 417,
     "conflict": 409,
     "duplicate_key": 409,
+    "patch_conflict": 409,
+    "membership_refused": 409,
+    "other_cluster": 409,
+    "node_id_used": 409,
+    "node_unreachable": 409,
+    "quorum_at_risk": 409,
+    "change_pending": 409,
     "limit_reached": 409,
     "precondition_failed": 412,
+    "update_refused": 422,
     "key_reused": 422,
     "key_expired": 422,
     "unavailable": 503,
     "not_leader": 503,
     "no_leader": 503,
+    "not_hosted": 503,
     "over_budget": 503,
     "draining": 503,
     "not_ready": 503,
@@ -52,6 +62,8 @@ EXPECTED = {
     "disk_full": 507,
     "compacted": 410,
 }
+
+MISSING = ("database", "collection", "document", "index", "operation", "request", "group", "node", "path")
 
 EXAMPLES = [
     errors.MalformedJson("line 1, column 2"),
@@ -78,13 +90,10 @@ def test_every_code_has_the_status_that_is_documented() -> None:
     shown = {code: cls for code, cls in CATALOGUE.items() if not issubclass(cls, errors.Fatal)}
     assert {code: status_of(cls) for code, cls in shown.items()} == EXPECTED
     assert {code: status_of_code(code) for code in shown} == EXPECTED
-    assert set(codes()) == set(EXPECTED) | {
-        f"{what}_not_found"
-        for what in ("database", "collection", "document", "index", "operation", "request", "group", "path")
-    }
+    assert set(codes()) == set(EXPECTED) | {f"{what}_not_found" for what in MISSING}
 
 
-@pytest.mark.parametrize("what", ["database", "collection", "document", "request", "group", "path"])
+@pytest.mark.parametrize("what", MISSING)
 def test_what_is_missing_is_404_by_its_code_too(what: str) -> None:
     assert (status_of_code(f"{what}_not_found"), title_of_code(f"{what}_not_found")) == (404, "Not found")
 

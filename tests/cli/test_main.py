@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 
 import pytest
 
-from raftdoc.cli.main import COMMANDS, main
+from raftdoc.cli.main import COMMANDS, build_parser, main
 from raftdoc.server.settings import SETTINGS
 
-NAMES = [module.__name__.rpartition(".")[2] for module in COMMANDS]
+NAMES = re.findall(r"^    (\w+) ", build_parser().format_help(), re.MULTILINE)
 
 
 def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -23,6 +24,7 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
 def test_without_arguments_the_commands_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([]) == 0
     shown = capsys.readouterr().out
+    assert len(NAMES) == len(COMMANDS)
     assert all(f"\n    {name}" in shown for name in NAMES)
 
 
