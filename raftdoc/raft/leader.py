@@ -124,7 +124,8 @@ class Leader:
 
     def on_append_response(self, sender: NodeId, message: AppendResponse, now_ns: int) -> None:
         progress = self._progress.get(sender)
-        if progress is None:
+        # Safety: who was removed and has come back may hold nothing of what it acknowledged before.
+        if progress is None or not progress.is_answer(message.sent_ns):
             return
         self._heard(sender, progress, message.sent_ns, message.read_round, now_ns)
         if message.success:
@@ -183,7 +184,7 @@ class Leader:
         self._quorum_deadline_ns = now_ns + self._state.settings.election_timeout_ns
         for progress in self._progress.values():
             progress.heard_ns = progress.moved_ns = now_ns
-            progress.since_ns = 0
+            progress.since_ns = progress.born_ns = 0
 
     def on_persisted(self, now_ns: int) -> None:
         """Count the own log, now durable up to durable_index (P2)."""

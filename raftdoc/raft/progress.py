@@ -24,6 +24,7 @@ class ProgressState(Enum):
 class Progress:
     __slots__ = (
         "acked_round",
+        "born_ns",
         "heard_ns",
         "inflight",
         "inflight_bytes",
@@ -52,8 +53,14 @@ class Progress:
         self.moved_ns = now_ns
         """When a probe was sent, an append was last acknowledged, or the first of those on the way was sent."""
 
+        self.born_ns = 0
+        """When this term's leader made it a member: what answers an earlier message may be of a replica that left."""
         self.since_ns = 0
         """REPLICATE: when this stream of appends began; answers to an earlier one say nothing of it."""
+
+    def is_answer(self, sent_ns: int) -> bool:
+        """Return whether what answers a message sent then speaks of this very peer. 0: it says no time."""
+        return not sent_ns or sent_ns >= self.born_ns
 
     def sent(self, last_index: Index, byte_count: int, now_ns: int) -> None:
         """Note an append that left."""

@@ -34,7 +34,10 @@ class Replication:
 
         Whom it left out still gets it, so that they may learn that they have no part any more.
         """
+        known = set(self.progress)
         self._add_members(self._state.log.last_index, now_ns)
+        for peer in self.progress.keys() - known:
+            self.progress[peer].born_ns = now_ns
 
     def dismiss_strangers(self, now_ns: int) -> None:
         """Leave alone who is no member any more, after a last word about what is committed."""

@@ -218,3 +218,16 @@ def test_who_comes_back_holds_nothing_until_it_says_so() -> None:
         acknowledge(node, N2)
     assert dict(node.core.match_indexes())[N4] == 0
     assert node.core.min_match_index() == 0
+
+
+def test_an_answer_of_before_a_removal_says_nothing_of_who_comes_back() -> None:
+    node = Lone(voters=THREE, learners=(N4,)).elect()
+    sent_ns, match = node.now_ns, node.core.last_index
+    for learners in (NOBODY, (N4,)):
+        node.tick(HEARTBEAT_MS)
+        node.change(THREE, learners)
+        acknowledge(node, N2)
+    node.ack_of(N4, match, sent_ns=sent_ns)
+    assert dict(node.core.match_indexes())[N4] == 0
+    node.ack_of(N4, match, sent_ns=node.now_ns)
+    assert dict(node.core.match_indexes())[N4] == match
