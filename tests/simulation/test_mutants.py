@@ -26,6 +26,9 @@ CHEAP = (
     "idempotency keys lost in snapshots",
     "apply that asks the local clock",
     "apply that depends on the order of a set",
+    "a read that does not wait for what it needs to be applied",
+    "a read that does not wait for the index it names",
+    "an index that keeps what was deleted",
 )
 FAULTS = {fault.name: fault for fault in faults()}
 

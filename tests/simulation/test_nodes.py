@@ -9,14 +9,30 @@ from collections import Counter
 
 import pytest
 
+from raftdoc.simulation.nodes.plan import MS, Plan
 from raftdoc.simulation.nodes.run import run_seed
 
 SEEDS = 20
 GROUPS = 4
-FOUND_FAULTS: dict[int, str] = {
-    1013: "a write that was lost sight of, and sent again, was said not to have happened by what refused it then",
-}
-"""Seeds that once found a fault of the product, and which."""
+STALLS = Plan(
+    election_timeout_ms=1000,
+    heartbeat_interval_ms=100,
+    duration_ns=4_000 * MS,
+    client_count=6,
+    think_ns=10 * MS,
+    timeout_ns=2_000 * MS,
+    deadline_ms=1800,
+    attempts_max=1,
+    fault_interval_ns=250 * MS,
+    faults=("stall_disk", "break_link", "break_link"),
+    has_index=False,
+    has_collections=False,
+)
+FOUND_FAULTS = (
+    # A write that was lost sight of, and sent again under its key, was said not to have happened by what refused it.
+    (0, STALLS),
+)
+"""Seeds and plans that once found a fault of the product, and which."""
 
 PROGRAM = (
     "from raftdoc.simulation.nodes.run import run_seed\nprint(*(run_seed(seed).trace_hash for seed in (1, 8, 11)))"
@@ -35,10 +51,11 @@ def test_seeds_keep_every_promise_and_recover(group: int) -> None:
     assert [name for name in ("elections", "leases", "ok_put", "ok_get", "first_answers") if not counters[name]] == []
 
 
-@pytest.mark.parametrize("seed", FOUND_FAULTS)
-def test_seed_that_once_found_a_fault(seed: int) -> None:
-    result = run_seed(seed)
+@pytest.mark.parametrize(("seed", "plan"), FOUND_FAULTS)
+def test_seed_that_once_found_a_fault(seed: int, plan: Plan) -> None:
+    result = run_seed(seed, plan=plan)
     assert result.is_ok, result.verdict
+    assert result.counters["fault_stall_disk"]
 
 
 def test_trace_hash_is_the_same_in_every_process() -> None:

@@ -13,15 +13,24 @@ from raftdoc.simulation.cores.drawing import draw_trace
 from raftdoc.simulation.cores.run import BREAKAGES
 from raftdoc.simulation.history import encode_event
 from raftdoc.simulation.nodes.judge import judge
+from raftdoc.simulation.nodes.plan import Plan
 from raftdoc.simulation.nodes.world import World
 from raftdoc.simulation.seed_result import SeedResult
 
 LEVEL: Final = "nodes"
 
 
-def run_seed(seed: int, *, suppressed: frozenset[int] = frozenset(), trace: bool = False) -> SeedResult:
-    """Run the world of a seed and judge it. `suppressed`: numbers of fault decisions that are not carried out."""
-    world = World(seed, suppressed=suppressed)
+def run_seed(
+    seed: int, *, suppressed: frozenset[int] = frozenset(), trace: bool = False, plan: Plan | None = None
+) -> SeedResult:
+    """Run the world of a seed and judge it.
+
+    Args:
+        suppressed: numbers of fault decisions that are not carried out.
+        trace: whether the result has a drawing.
+        plan: instead of the one that the seed draws; what happens in it is still the seed's.
+    """
+    world = World(seed, suppressed=suppressed, plan=plan)
     if trace:
         world.trace = []
     verdict = "ok"
