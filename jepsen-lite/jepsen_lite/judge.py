@@ -20,6 +20,8 @@ from raftdoc.simulation.checkers.verdict import Report, Verdict, report, worst
 from raftdoc.simulation.history import NEMESIS, Event, RaftPosition, operations, read_history
 
 UNKNOWN_SHARE_MAX = 0.3
+NOTICEABLE_NS = 1_000_000_000
+"""A fault that was on for less is no fault that was asked for."""
 STAMP_NS_MAX = 250_000_000
 """Between an answer and its line in the history."""
 
@@ -100,17 +102,30 @@ def _check_errors(events: Sequence[Event]) -> Report:
 def _sanity(
     events: Sequence[Event], options: Options, ok_min: Mapping[str, int], found: Mapping[str, Any], exchanges: Exchanges
 ) -> Report:
-    faults = [event for event in events if event.process != NEMESIS or event.f != TARGETS]
+    brief = _brief(events)
+    faults = [event for event in events if event.process != NEMESIS or event.f not in {TARGETS, *brief}]
     least = {f: max(1, int(count * options.seconds / 10)) for f, count in ok_min.items()}
     checked = check_sanity(faults, ok_min=least, faults_seen=found.get("seen", {}), unknown_share_max=UNKNOWN_SHARE_MAX)
     ran = {event.f for event in faults if event.process == NEMESIS}
-    missing = [f"{name} was asked for and never ran" for name in options.nemesis if name not in ran]
+    missing = [f"{name} was asked for and never ran long enough" for name in options.nemesis if name not in ran]
     if options.has_packages:
         # A package is a random choice: some of the faults have to have run.
         missing = [] if ran else ["no fault ran"]
     missing += _stamps(events, exchanges)
     skipped = [f"{name} cannot be had here: {why}" for name, why in found.get("skipped", {}).items()]
     return report("sanity", [], [*checked.details, *missing, *skipped])
+
+
+def _brief(events: Sequence[Event]) -> set[str]:
+    """Return the faults that were on for too short a time, all in all, for anybody to notice: the run was over."""
+    began: dict[str, int] = {}
+    took: Counter[str] = Counter()
+    for event in events:
+        if event.process == NEMESIS and event.type == "invoke":
+            began[event.f] = event.time
+        elif event.process == NEMESIS and event.f in began:
+            took[event.f] += event.time - began.pop(event.f)
+    return {name for name, ns in took.items() if ns < NOTICEABLE_NS}
 
 
 def _stamps(events: Sequence[Event], exchanges: Exchanges) -> list[str]:

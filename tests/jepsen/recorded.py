@@ -12,12 +12,12 @@ from jepsen_lite.options import Options, write_test
 from raftdoc.ids import GroupId, Index, NodeId, Term
 from raftdoc.simulation.history import NEMESIS, Event, RaftPosition, Recorder, write_history
 
-STEP_NS = 1_000_000
+STEP_NS = 20_000_000
 KILLED = {"kill": 1}
 
 
 class Recording:
-    """Writes a history by hand; each call of `tick` is a millisecond later."""
+    """Writes a history by hand; each call of `tick` is 20 milliseconds later."""
 
     def __init__(self) -> None:
         self.recorder = Recorder()

@@ -40,6 +40,8 @@ class MembershipChurn(Plain):
         cluster.add(self.newcomer, via)
         cluster.nodes[self.newcomer].may_end_with.add(REMOVED)
         cluster.start(self.newcomer)
+        # It takes part before it goes; where it cannot join, the time is up at some point.
+        await _until_state(world, self.newcomer, "member")
         return self.newcomer
 
     async def stop(self, world: World) -> Any:
@@ -49,7 +51,7 @@ class MembershipChurn(Plain):
             return "nothing"
         is_gone = await _ask_until(world, f"/v1/cluster/members/{node}", "DELETE", (202, 404), JOIN_TIMEOUT_S)
         if is_gone:
-            await _until_removed(world, node)
+            await _until_state(world, node, "removed")
             self.removed.append(node)
         await world.cluster.kill(node)
         self.newcomer = None
@@ -191,9 +193,10 @@ async def _ask_until(world: World, path: str, method: str, good: tuple[int, ...]
     return False
 
 
-async def _until_removed(world: World, node: str) -> None:
+async def _until_state(world: World, node: str, state: str) -> None:
+    """Wait until a member is in a state, or the time for it is up."""
     for _ in range(int(JOIN_TIMEOUT_S / POLL_S)):
-        if (await _members(world)).get(node) == "removed":
+        if (await _members(world)).get(node) == state:
             return
         await asyncio.sleep(POLL_S)
 
