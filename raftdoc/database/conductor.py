@@ -52,6 +52,8 @@ MOVES_MAX: Final = 4
 """Groups that move at the same time."""
 ALIVE_GRACE_NS: Final = 3 * NS_PER_S
 """A node counts as alive for so long after its link broke."""
+UNSEEN_RETRY_NS: Final = 5 * NS_PER_S
+"""A group whose leader does not answer is not asked again for so long whether it can be moved."""
 RETRY_AFTER_NS: Final = 30 * NS_PER_S
 """A move that was given up is not begun again for so long."""
 
@@ -97,7 +99,7 @@ class Conductor:
         known = {group: state.voters for group, state in states.items() if state is not None}
         view = self._views.view(settled=known, is_alive=self._is_alive)
         await self._conduct_catalog(view)
-        await self._begin_moves(view, len(moving))
+        await self._begin_moves(view, len(known))
         for record in moving:
             state = states[record.group]
             if state is not None:
@@ -138,20 +140,25 @@ class Conductor:
             is_given_up = now_ns < self._given_up_ns.get(move.group, 0)
             if record is None or record.state != "open" or is_given_up:
                 continue
-            if not record.wanted:
-                if moving_count >= MOVES_MAX:
-                    return
-                moving_count += 1
-            await self._begin(record, move)
+            if not record.wanted and moving_count >= MOVES_MAX:
+                return
+            moving_count += await self._begin(record, move) and not record.wanted
 
-    async def _begin(self, record: DatabaseRecord, move: Move) -> None:
+    async def _begin(self, record: DatabaseRecord, move: Move) -> bool:
+        """Place a group anew; return whether that was done."""
         # Safety: a group is placed anew only when it works. Who hosts it later begins without a configuration: there
         # have to be others that have one.
-        answer = await self._calls.look(record.group, record.replicas)
+        state = await self._look_at(record)
+        if state is None:
+            # It may have lost its quorum. That is no reason to keep the others waiting, now or in every round.
+            self._given_up_ns[record.group] = self._node.clock.now_ns() + UNSEEN_RETRY_NS
+            return False
         self._is_busy = True
-        if answer.is_settled or record.wanted:
-            await self._write(commands.place_group(record.group, record.generation, move.replicas))
-            log.info("group moves group=%d from=%s to=%s", record.group, record.placement, move.replicas)
+        if not (state.is_settled or record.wanted):
+            return False
+        await self._write(commands.place_group(record.group, record.generation, move.replicas))
+        log.info("group moves group=%d from=%s to=%s", record.group, record.placement, move.replicas)
+        return True
 
     async def _conduct(self, record: DatabaseRecord, state: GroupState, view: View) -> None:
         self._is_busy = True

@@ -74,7 +74,7 @@ def next_step(
 ) -> Step:
     """Return what is next. `wanted` shall vote and nobody else; `followers` shall get the log without a vote.
 
-    `living` are the nodes that may be handed leadership.
+    `living` are the nodes that may be handed leadership, and of which new sets of voters need a majority.
     """
     if not group.is_settled:
         return Wait("the last change of its members is not done yet")
@@ -92,6 +92,9 @@ def next_step(
     behind = [node for node in sorted(new) if group.fitness.get(node) != CAUGHT_UP]
     if behind:
         return Wait(f"{', '.join(behind)} is catching up")
+    if not _has_majority(wanted_voters, living):
+        # Safety: such a change could be begun and never be committed, and nothing else after it.
+        return Wait("most of those who shall vote are not connected")
     if group.leader in wanted_voters:
         return _change(wanted_voters, wanted_learners)
     heirs = wanted_voters & group.voters & frozenset(living)
@@ -99,6 +102,10 @@ def next_step(
         return HandOver(max(heirs, key=lambda node: (group.matches.get(node, 0), node)))
     # Nobody who shall stay can lead yet: first they vote beside those who go.
     return _change(group.voters | wanted_voters, wanted_learners)
+
+
+def _has_majority(voters: frozenset[NodeId], living: Collection[NodeId]) -> bool:
+    return 2 * len(voters.intersection(living)) > len(voters)
 
 
 def _change(voters: Collection[NodeId], learners: Collection[NodeId]) -> Change:

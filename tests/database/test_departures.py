@@ -27,6 +27,12 @@ def replica_at(world: World, node: NodeId) -> Replica | None:
     return world.processes[node].directory.replica(DB)
 
 
+def leader_count(world: World) -> int:
+    """Return how many groups of databases are led."""
+    replicas = [replica for process in world.processes.values() for replica in process.node.replicas.values()]
+    return sum(replica.is_leader and replica.group != CATALOG_GROUP for replica in replicas)
+
+
 async def drain(world: World, node: NodeId) -> Replica:
     """Have a node give its replica away; return the replica as it was."""
     replica = replica_at(world, node)
@@ -115,3 +121,21 @@ async def test_a_replica_that_comes_back_is_not_taken_for_as_fresh_as_the_one_be
         await world.until("it is known how old", lambda: node.staleness.staleness_ms(before, node.clock.now_ns()))
         await drain(world, N3)
         assert node.staleness.staleness_ms(before, node.clock.now_ns()) is None
+
+
+async def test_a_group_without_a_quorum_keeps_no_other_from_moving() -> None:
+    async with World(count=5) as world:
+        for name in ("lost", DB):
+            await world.database("n1").create_database(world.request(), name, {})
+        await world.until("both are led", lambda: leader_count(world) == 2)
+        databases = world.processes[NodeId("n1")].directory.catalog.databases
+        lost, kept = set(databases["lost"].replicas), set(databases[DB].replicas)
+        (leaving,) = lost & kept
+        for node in lost - kept:
+            await world.kill(node)
+        command = commands.set_node_state(leaving, "draining")
+        await world.router(leaving).write(CATALOG_GROUP, command, world.request().deadline_ns, has_key=True)
+        catalog = world.processes[leaving].directory
+        await world.until(
+            "the other group has moved", lambda: leaving not in catalog.catalog.databases[DB].replicas, timeout_s=20
+        )

@@ -85,10 +85,18 @@ def test_a_node_that_cannot_follow_is_given_up() -> None:
 
 
 def test_a_leader_that_goes_hands_over_to_a_living_node_that_stays() -> None:
-    now = group(["n1", "n2", "n3"])._replace(matches={NodeId("n2"): Index(9), NodeId("n3"): Index(8)})
-    assert next_step(now, nodes("n2", "n3"), living=NODES) == HandOver(NodeId("n2"))
-    assert next_step(now, nodes("n2", "n3"), living=nodes("n1", "n3")) == HandOver(NodeId("n3"))
+    matches = {NodeId("n2"): Index(9), NodeId("n3"): Index(8), NodeId("n4"): Index(7)}
+    now, stay = group(["n1", "n2", "n3", "n4"])._replace(matches=matches), nodes("n2", "n3", "n4")
+    assert next_step(now, stay, living=NODES) == HandOver(NodeId("n2"))
+    assert next_step(now, stay, living=nodes("n1", "n3", "n4")) == HandOver(NodeId("n3"))
     assert next_step(group(["n1"], ["n2"]), nodes("n2"), living=NODES) == Change(("n1", "n2"), ())  # type: ignore[arg-type]
+
+
+def test_no_change_of_voters_is_begun_that_could_not_be_committed() -> None:
+    """Most of the old ones live, and most of those who were chosen to go on died just now."""
+    now = group(["n1", "n2", "n3", "n4", "n5"], leader="n4")
+    assert isinstance(next_step(now, nodes("n2", "n3", "n4"), living=nodes("n1", "n4", "n5")), Wait)
+    assert next_step(now, nodes("n2", "n4", "n5"), living=nodes("n1", "n4", "n5")) == Change(("n2", "n4", "n5"), ())  # type: ignore[arg-type]
 
 
 def test_a_voter_that_shall_follow_only_keeps_getting_the_log() -> None:
