@@ -9,8 +9,6 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-import aiohttp
-
 from jepsen_lite.exchange import Answer, Request, send
 from raftdoc.simulation.history import Recorder
 
@@ -41,24 +39,20 @@ class Shared:
 
 
 class Client:
-    """One client. `bases` says where it reaches each node: a proxy of its own, or the node itself."""
+    """One client. `ports` says where it reaches each node: a proxy of its own, or the node itself."""
 
-    def __init__(self, number: int, bases: Mapping[str, str], shared: Shared, random: Random) -> None:
+    def __init__(self, number: int, ports: Mapping[str, int], shared: Shared, random: Random) -> None:
         self.number = number
         self.random = random
         self.shared = shared
-        self.bases = dict(bases)
+        self.ports = dict(ports)
         self.process = number
         self.write_count = 0
         self._avoided_until_s: dict[str, float] = {}
-        self._session = _session()
-
-    async def close(self) -> None:
-        await self._session.close()
 
     @property
     def nodes(self) -> Sequence[str]:
-        return tuple(self.bases)
+        return tuple(self.ports)
 
     def new_id(self) -> str:
         """Return an idempotency key that nobody else uses."""
@@ -68,13 +62,13 @@ class Client:
     def pick_node(self) -> str:
         """Return any node, rather one that answered lately."""
         now_s = time.monotonic()
-        good = [node for node in self.bases if self._avoided_until_s.get(node, 0.0) <= now_s]
-        return self.random.choice(good or list(self.bases))
+        good = [node for node in self.ports if self._avoided_until_s.get(node, 0.0) <= now_s]
+        return self.random.choice(good or list(self.ports))
 
     async def send(self, request: Request, node: str | None = None) -> Answer:
         """Send without recording."""
         node = node or self.pick_node()
-        answer = await send(self._session, self.bases[node], node, request, self.shared.timeout_s)
+        answer = await send(self.ports[node], node, request, self.shared.timeout_s)
         if answer.status in {0, 503, 507}:
             self._avoided_until_s[node] = time.monotonic() + AVOIDED_S
         return answer
@@ -113,7 +107,7 @@ class Client:
             raft=answer.raft if request.is_read else None,
         )
         if answer.outcome == "info":
-            await self.die()
+            self.die()
         return answer
 
     async def perform_all(
@@ -128,19 +122,12 @@ class Client:
         result = answer.body if answer.outcome == "ok" else value
         shared.recorder.complete(invoked, shared.clock.now_ns(), answer.outcome, result, error=answer.error)
         if answer.outcome == "info":
-            await self.die()
+            self.die()
         return answer
 
-    async def die(self) -> None:
-        """Go on as another process, over new connections."""
+    def die(self) -> None:
+        """Go on as another process."""
         self.process += self.shared.client_count
-        await self._session.close()
-        self._session = _session()
-
-
-def _session() -> aiohttp.ClientSession:
-    # A connection that is used again would let the library send a request a second time by itself.
-    return aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True, limit=0))
 
 
 async def pace(random: Random, rate_per_s: float) -> None:

@@ -18,7 +18,6 @@ def check_cluster(found: Mapping[str, Any], directory: Path) -> Report:
     """Judge logs, exit codes, directories and digests."""
     inspected: Mapping[str, Any] = found.get("inspected", {})
     illegal = [*_tracebacks(directory), *_exits(found), *_unreadable(inspected), *_differing(inspected)]
-    illegal += _indexes(found.get("indexes", {}))
     unknown = [] if len(inspected) > 1 else ["fewer than two directories to compare"]
     return report("cluster", illegal, unknown)
 
@@ -66,9 +65,3 @@ def _differing(inspected: Mapping[str, Any]) -> Iterator[str]:
                 if mine["digest"].get(part) != other["digest"].get(part):
                     places = f"{left} at {mine['applied_index']} and {right} at {other['applied_index']}"
                     yield f"group {id_}: {places} differ in {part}"
-
-
-def _indexes(indexes: Mapping[str, Any]) -> Iterator[str]:
-    for name, (by_index, by_scan) in indexes.items():
-        if by_index != by_scan:
-            yield f"the index {name} shows {by_index} documents, a scan {by_scan}"

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, TypeAlias
 
-import aiohttp
-
+from jepsen_lite.one_request import Broken, Unreachable, exchange
 from raftdoc.ids import GroupId, Index, NodeId, Term
 from raftdoc.simulation.history import RaftPosition
 
 REVISION_ORDINAL_BITS = 20
+GRACE_S = 0.5
+"""Beyond the deadline that the node was given."""
 DATABASE = "/v1/dbs/jepsen"
 MERGE_PATCH = "application/merge-patch+json"
 
@@ -79,27 +81,23 @@ def position_of(etag: str, group: int) -> RaftPosition:
     return RaftPosition(GroupId(group), Index(revision >> REVISION_ORDINAL_BITS), Term(0), NodeId(""), ordinal)
 
 
-async def send(session: aiohttp.ClientSession, base: str, node: str, request: Request, timeout_s: float) -> Answer:
-    """Send a request to a node and return its answer, whatever becomes of it."""
+async def send(port: int, node: str, request: Request, timeout_s: float) -> Answer:
+    """Send a request to where a node is reached, and return its answer, whatever becomes of it."""
     body = request.body
     data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
     headers = {"Raftdoc-Timeout": f"{int(timeout_s * 1000)}ms", **request.headers}
     if data is not None:
         headers.setdefault("Content-Type", "application/json")
     try:
-        timeout = aiohttp.ClientTimeout(total=timeout_s + 0.5)
-        async with session.request(
-            request.method, base + request.path, data=data, headers=headers, timeout=timeout
-        ) as answer:
-            text = await answer.read()
-            return judge(request, answer.status, answer.headers, text, node)
-    except aiohttp.ClientConnectorError as error:
-        # Nothing was sent.
-        return Answer(0, {}, None, "fail", f"unreachable: {error.os_error.errno}", node)
+        async with asyncio.timeout(timeout_s + GRACE_S):
+            reply = await exchange(port, request.method, request.path, headers, data)
+    except Unreachable as error:
+        return Answer(0, {}, None, "fail", f"unreachable: {error.errno}", node)
     except TimeoutError:
         return lost(request, "timeout", node)
-    except (aiohttp.ClientError, OSError) as error:
-        return lost(request, type(error).__name__, node)
+    except Broken as error:
+        return lost(request, f"broken: {error}", node)
+    return judge(request, reply.status, reply.headers, reply.body, node)
 
 
 def lost(request: Request, error: str, node: str) -> Answer:

@@ -32,8 +32,7 @@ EXPECTED_ERRORS = frozenset(
         "no_leader", "not_leader", "over_budget", "draining", "not_ready", "unavailable", "not_hosted", "disk_full",
         "outcome_unknown", "deadline_exceeded", "staleness_not_met", "timeout", "change_pending",
         "precondition_failed", "duplicate_key", "document_not_found", "cas-mismatch", "empty",
-        "ServerDisconnectedError", "ClientOSError", "ClientPayloadError", "ClientConnectionResetError",
-        "ConnectionResetError", "BrokenPipeError", "ClientResponseError",
+        "broken: ConnectionResetError", "broken: BrokenPipeError", "broken: IncompleteReadError",
     )
 )  # fmt: skip
 """What a client may meet while things are broken. Anything else is a bug of the product or of the harness."""

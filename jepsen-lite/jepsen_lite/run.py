@@ -18,7 +18,7 @@ from jepsen_lite.faults.disk_library import CannotBuild, Disk, build
 from jepsen_lite.faults.disks import POWER_DELAY_MS, PowerLoss
 from jepsen_lite.faults.fault import World
 from jepsen_lite.faults.registry import FAULTS
-from jepsen_lite.links import LOOPBACK, Links
+from jepsen_lite.links import Links
 from jepsen_lite.nemesis import Nemesis, rhythm_of
 from jepsen_lite.observer import Observer
 from jepsen_lite.options import Options, write_test
@@ -93,26 +93,24 @@ class _Run:
             if watching is not None:
                 watching.cancel()
                 await asyncio.wait([watching])
-            for client in self._clients:
-                await client.close()
             await self._end()
 
     async def _meet(self) -> None:
         """Make clients, the database and the workload's ground."""
         has_links = any(fault.has_client_links for fault in self._faults)
         for number in range(self._options.clients):
-            bases = {node: await self._base(f"c{number}", node, has_links) for node in self._cluster.founders}
-            self._clients.append(Client(number, bases, self._shared, Random(self._random.random())))
+            ports = {node: await self._port(f"c{number}", node, has_links) for node in self._cluster.founders}
+            self._clients.append(Client(number, ports, self._shared, Random(self._random.random())))
         answer = await insist(self._clients[0], Request("PUT", DATABASE, {}))
         if answer.outcome != "ok":
             raise NotSettled(f"no database: {answer}")
         await self._workload.prepare(self._clients[0])
 
-    async def _base(self, client: str, node: str, has_links: bool) -> str:
+    async def _port(self, client: str, node: str, has_links: bool) -> int:
         port = self._cluster.nodes[node].http_port
         if has_links:
             port = await self._links.open(client, node, port)
-        return f"http://{LOOPBACK}:{port}"
+        return port
 
     async def _attack(self) -> None:
         """Let clients and nemesis work for the time of the run, then heal."""

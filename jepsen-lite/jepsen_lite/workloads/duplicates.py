@@ -86,7 +86,7 @@ class DuplicatesWorkload:
             note = shared.recorder.invoke(shared.clock.now_ns(), client.process, "differing", None, told)
             shared.recorder.complete(note, shared.clock.now_ns(), "ok", told)
         if best.outcome == "info":
-            await client.die()
+            client.die()
 
     async def _send_all(self, client: Client, request: Request, times: int) -> list[Answer]:
         nodes = [client.random.choice(client.nodes) for _ in range(times)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -17,6 +18,8 @@ FIXED_COUNT = 40
 MOVING_COUNT = 30
 GROUPS = 5
 PAGE = 7
+READY_POLL_S = 0.1
+READY_POLLS_MAX = 100
 FIELDS = {"g": 1, "n": 1}
 
 
@@ -33,6 +36,12 @@ class IndexScanWorkload:
         )
         await insist(client, Request("POST", path_of(COLLECTION), lines, {"Content-Type": "application/x-ndjson"}))
         await insist(client, Request("POST", command(COLLECTION, "indexes"), {"name": INDEX, "fields": FIELDS}))
+        shown = Request("GET", command(COLLECTION, f"indexes/{INDEX}"))
+        for _ in range(READY_POLLS_MAX):
+            if (await insist(client, shown)).body["state"] == "ready":
+                return
+            await asyncio.sleep(READY_POLL_S)
+        raise NotSettled("the index is not ready")
 
     async def step(self, client: Client) -> None:
         drawn = client.random.random()

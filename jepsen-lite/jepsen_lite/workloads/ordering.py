@@ -45,7 +45,7 @@ class LongForkWorkload:
         ids = [f"g{group}-{place}" for place in range(GROUP_SIZE)]
         headers = STALE if client.random.random() < 0.3 else {}
         request = Request("POST", command(FORK, "get-many"), {"ids": ids}, headers)
-        await client.perform("read", None, ids, request, read=_ids)
+        await client.perform("read", None, ids, request, read=_ids, revise=_no_collection)
 
     async def finish(self, client: Client) -> Any:
         return None
@@ -115,7 +115,7 @@ def _reversed(seen: set[int], adds: list[tuple[int, int, int | None]], key: str 
 
 
 def _ids(answer: Answer) -> list[str]:
-    return sorted(one["_id"] for one in answer.body["documents"])
+    return sorted(one["_id"] for one in answer.body["documents"]) if answer.body else []
 
 
 def _numbers(answer: Answer) -> list[int]:

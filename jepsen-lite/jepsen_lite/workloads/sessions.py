@@ -46,17 +46,16 @@ class SessionsWorkload:
 
     @staticmethod
     def check(evidence: Evidence) -> list[Report]:
-        """Judge by the values, which rise: the key is the session, and only its client uses it."""
+        """Judge by the revisions, which rise: the key is the session. An unknown write may rightly come late."""
         floors: dict[str | None, int] = {}
         illegal = []
         for one in sorted(evidence.operations, key=lambda one: one.start):
             if one.type != "ok":
                 continue
-            value = one.value if one.f == "put" else one.result
-            floor = floors.get(one.key, 0)
-            if one.f == "get" and (value or 0) < floor:
-                illegal.append(f"session {one.key} had {floor}, then read {value}: {one}")
-            floors[one.key] = max(floor, value or 0)
+            floor, revision = floors.get(one.key, 0), one.revision or 0
+            if revision < floor:
+                illegal.append(f"session {one.key} had revision {floor:x}, then saw {revision:x}: {one}")
+            floors[one.key] = max(floor, revision)
         return [report("sessions", illegal)]
 
     def _learn(self, number: int, answer: Answer) -> None:
