@@ -44,6 +44,9 @@ _TYPE_TAGS: Final = {
     "date": b"\x78",
 }
 _PREFIX: Final = re.compile(r"(?:\^|\\A)([A-Za-z0-9 _\-/:@,;=!<>&%~\"'\u0080-\uffff]+)")
+LISTS_MAX: Final = 8
+SHORT_LIST: Final = 8
+"""Behind so many conditions a list longer than this is left to the filter: each of its values has to be encoded."""
 _QUANTIFIERS: Final = frozenset("*?{")
 
 
@@ -85,6 +88,8 @@ def _collect(node: Node, conditions: list[Condition]) -> bool:
             Condition(node.path + inner.path, inner.intervals, False, inner.implies_presence)
             for inner in below_it.conditions
         ]
+        return False
+    if isinstance(node, In) and len(node.values) > SHORT_LIST and len(conditions) >= LISTS_MAX:
         return False
     condition = _condition(node)
     if condition is not None:

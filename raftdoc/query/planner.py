@@ -12,6 +12,7 @@ Rules that make a plan true, not only fast:
 from __future__ import annotations
 
 from dataclasses import replace
+from heapq import nsmallest
 from itertools import product
 from typing import Final, NamedTuple
 
@@ -30,6 +31,8 @@ from raftdoc.query.sort import Sort
 RANGES_MAX: Final = 4096
 """Ranges of one plan; more are read as the one range around them all."""
 RANGES_ESTIMATED_MAX: Final = 4
+CONDITIONS_MAX: Final = 16
+"""On one path, whose intervals are intersected."""
 COST_OF_KEY: Final = 0.3
 """Of reading an index entry, where reading and judging a document in order is 1."""
 COST_OF_FETCH: Final = 4.0
@@ -84,6 +87,9 @@ class _Planner:
         self._reader = reader
         self._conjunction: Conjunction = conjunction_of(wanted.filter.root)
         self._paths = paths_of(wanted.filter.root)
+        self._known_bounds: dict[tuple[Path, bool], tuple[Intervals, list[Condition]]] = {}
+        self._known_ranges: dict[_Field, tuple[KeyRange, ...]] = {}
+        """Of an index that is bounded by its first field: many may begin with the same one."""
 
     def by_id(self) -> Plan:
         """Return the plan that reads the documents in the order of their ids."""
@@ -117,7 +123,7 @@ class _Planner:
         is_useful = bool(bounds) or sort == "index" or is_covered or self._wanted.hint == index.name
         if not is_useful:
             return None
-        ranges = _ranges(fields, bounds)
+        ranges = self._ranges(fields, bounds)
         is_exact = self._wanted.filter.is_everything or (not index.is_multikey and self._is_exact(used))
         estimate = self._estimate(index, ranges)
         return Plan(index, ranges, bool(bounds), reverse, sort, is_covered, is_exact, estimate, 0.0)
@@ -164,16 +170,32 @@ class _Planner:
 
     def _bounds(self, field: _Field) -> tuple[Intervals, list[Condition]]:
         """Return where the values of a field can lie, and the conditions that say so."""
+        key = field.path, field.is_multikey
+        if key not in self._known_bounds:
+            self._known_bounds[key] = self._new_bounds(field)
+        return self._known_bounds[key]
+
+    def _new_bounds(self, field: _Field) -> tuple[Intervals, list[Condition]]:
         conditions = [condition for condition in self._conjunction.conditions if condition.path == field.path]
         if not conditions:
             return (EVERYTHING,), []
         if field.is_multikey:
             best = min(conditions, key=lambda condition: _width(condition.intervals))
             return best.intervals, [best]
+        if len(conditions) > CONDITIONS_MAX:
+            # The others are left to the filter.
+            conditions = nsmallest(CONDITIONS_MAX, conditions, key=lambda condition: _width(condition.intervals))
         intervals: Intervals = (EVERYTHING,)
         for condition in conditions:
             intervals = intersection(intervals, condition.intervals)
         return intervals, conditions
+
+    def _ranges(self, fields: list[_Field], bounds: list[Intervals]) -> tuple[KeyRange, ...]:
+        if len(bounds) != 1:
+            return _ranges(fields, bounds)
+        if fields[0] not in self._known_ranges:
+            self._known_ranges[fields[0]] = _ranges(fields, bounds)
+        return self._known_ranges[fields[0]]
 
     def _is_exact(self, used: list[Condition]) -> bool:
         conditions = self._conjunction.conditions

@@ -17,6 +17,7 @@ from raftdoc.query.context import Context
 from raftdoc.query.filter import parse_filter
 from raftdoc.query.find import FindQuery, FoundPage, Selection, choose, count, distinct, find
 from raftdoc.query.index_definition import parse_index_definition
+from raftdoc.query.planner import Wanted, candidates
 from raftdoc.query.projection import parse_projection
 from raftdoc.query.reader import DocumentReader
 from raftdoc.query.sort import Sort, parse_sort
@@ -233,3 +234,20 @@ def test_an_array_of_many_elements_is_found_by_one_of_many_values_once() -> None
     reader = collection(documents, INDEXES[:2])
     check(reader, {"a": {"$in": list(range(1, 4000, 2))}}, None, 3)
     check(reader, {"a": {"$in": list(range(0, 4000, 3))}}, {"a": -1}, 4)
+
+
+def test_what_many_conditions_on_one_path_say_is_left_to_the_filter_beyond_some() -> None:
+    reader = collection([{"a": n % 50, "b": n} for n in range(300)], [INDEXES[0], INDEXES[2]])
+    several = [{"a": {"$gt": n - 60}} for n in range(80)] + [{"a": {"$in": list(range(10, 60))}}] * 20
+    check(reader, {"$and": several}, None, 50)
+    check(reader, {"$and": several[::-1]}, {"a": -1}, 50)
+    check(reader, {"$and": [*several, {"b": {"$lt": 250}}]}, {"b": 1}, 50)
+
+
+def test_planning_does_not_grow_with_indexes_that_begin_alike() -> None:
+    alike = [{"name": f"i{number}", "fields": {"a": 1, f"b{number}": 1}} for number in range(20)]
+    reader = collection([{"a": n} for n in range(50)], alike)
+    plans = candidates(Wanted(parse_filter({"a": {"$in": list(range(2000))}})), reader)
+    first, *others = [plan for plan in plans if plan.index is not None]
+    assert (len(first.ranges), len(others)) == (2000, 19)
+    assert all(plan.ranges is first.ranges for plan in others)
