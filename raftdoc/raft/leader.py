@@ -185,6 +185,8 @@ class Leader:
         for progress in self._progress.values():
             progress.heard_ns = progress.moved_ns = now_ns
             progress.since_ns = progress.born_ns = 0
+        # Who is a quorum alone has nobody to wait for: no answer would ever end this round.
+        self.reads.confirm(now_ns)
 
     def on_persisted(self, now_ns: int) -> None:
         """Count the own log, now durable up to durable_index (P2)."""

@@ -28,9 +28,12 @@ STALLS = Plan(
     has_index=False,
     has_collections=False,
 )
+ALONE = Plan(node_count=1, leases_enabled=False, duration_ns=2_000 * MS, faults=("set_wall",))
 FOUND_FAULTS = (
     # A write that was lost sight of, and sent again under its key, was said not to have happened by what refused it.
     (0, STALLS),
+    # A node that is alone, without leases, answered no linearizable read any more after its wall clock was set.
+    (0, ALONE),
 )
 """Seeds and plans that once found a fault of the product, and which."""
 
@@ -55,7 +58,7 @@ def test_seeds_keep_every_promise_and_recover(group: int) -> None:
 def test_seed_that_once_found_a_fault(seed: int, plan: Plan) -> None:
     result = run_seed(seed, plan=plan)
     assert result.is_ok, result.verdict
-    assert result.counters["fault_stall_disk"]
+    assert any(name.startswith("fault_") for name in result.counters)
 
 
 def test_trace_hash_is_the_same_in_every_process() -> None:

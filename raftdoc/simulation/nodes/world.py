@@ -155,9 +155,11 @@ class World:
 
     async def _read_all(self) -> None:
         """Let clients see every key as it is in the end, from every node; and compare index and documents."""
+        stop_ns = self.loop.now_ns + SETTLED_WITHIN_NS
         for key in [COUNTER, *(f"k{number}" for number in range(self.plan.key_count))]:
             while not await self.clients[0].read(key, "linearizable"):
                 self._check()
+                require(self.loop.now_ns < stop_ns, "I16: reads are not answered", *self.watch.states())
         if self.plan.has_index:
             for process in list(self.processes.values()):
                 if process.directory.replica(DATABASE) is not None:
