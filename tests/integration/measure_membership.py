@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 import uuid
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
@@ -60,7 +61,7 @@ class Load:
             try:
                 status, _, _ = await self._cluster.request(node, "PUT", f"{DOCS}/{id}", body={"n": 1}, headers=headers)
             except (aiohttp.ClientError, OSError, TimeoutError):
-                await asyncio.sleep(0.005)
+                await asyncio.sleep(0)
             else:
                 if status in (200, 201):
                     return
@@ -90,9 +91,9 @@ async def until_state(cluster: Cluster, on: NodeProcess, node: str, state: str) 
 
 
 async def calm() -> None:
-    stop = time.monotonic() + CALM_S
-    while time.monotonic() < stop:  # noqa: ASYNC110  # Time alone is waited for.
-        await asyncio.sleep(0.05)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(CALM_S):
+            await asyncio.Event().wait()
 
 
 async def join(cluster: Cluster) -> None:

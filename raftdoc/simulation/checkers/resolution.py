@@ -45,6 +45,15 @@ def resolve(operations: Sequence[Operation], effects: Mapping[str, Sequence[Raft
     return Resolution(report("resolution", illegal), placed, len(placed), never_count)
 
 
+def without_lost(operations: Sequence[Operation], resolution: Resolution) -> list[Operation]:
+    """Return the operations without those that certainly never took effect: nobody has to guess about them."""
+    return [
+        operation
+        for operation in operations
+        if operation.type != "info" or operation.id is None or operation.id in resolution.placed
+    ]
+
+
 def _fault(operation: Operation, found: Sequence[RaftPosition]) -> str | None:
     if len(found) > 1:
         return f"took effect {len(found)} times, at {list(found)}"
