@@ -73,10 +73,8 @@ class FirstAttempt:
 
     def set_exception(self, exception: BaseException, /) -> None:
         if isinstance(exception, RaftdocError) and is_repeatable(exception, has_key=self._has_key):
-            retry = asyncio.ensure_future(
-                self._router.write(
-                    self._group, self._command, self._deadline_ns, has_key=self._has_key, after=exception
-                )
+            retry = self._router.again(
+                self._group, self._command, self._deadline_ns, has_key=self._has_key, after=exception
             )
             retry.add_done_callback(self._retried)
             # Who gives up on the future gives up on the retries.
@@ -122,6 +120,12 @@ class Router:
         except RaftdocError as error:
             first.set_exception(error)
         return first.future
+
+    def again(
+        self, group: GroupId, command: bytes, deadline_ns: int, *, has_key: bool, after: RaftdocError
+    ) -> asyncio.Task[Outcome]:
+        """Go on with a write whose first attempt ended in `after`: in a task of the node's own loop, whoever calls."""
+        return self._loop.create_task(self.write(group, command, deadline_ns, has_key=has_key, after=after))
 
     async def write(
         self,
