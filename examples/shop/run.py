@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import signal
 import sys
 import time
 from random import Random
@@ -95,6 +96,8 @@ def report(tally: Tally, faults: list[str], seconds: float) -> None:
 
 def main() -> int:
     arguments = parse_arguments()
+    # However it is ended, the nodes end with it.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with LocalCluster(nodes=3) as cluster:
         print("three nodes:", *cluster.urls, flush=True)
         try:
