@@ -19,7 +19,7 @@ from raftdoc.client.backoff import RetryBudget
 from raftdoc.client.call import Answer, Call, make_call, new_key, path_of
 from raftdoc.client.database import AsyncDatabase
 from raftdoc.client.errors import InvalidUse, NotFound
-from raftdoc.client.nodes import Balancer, parse_node
+from raftdoc.client.nodes import Balancer, parse_nodes
 from raftdoc.client.options import CallOptions, ClientOptions, Session
 from raftdoc.client.retry import Retrier
 from raftdoc.client.topology import Topology
@@ -42,11 +42,7 @@ class AsyncClient:
         """
         self._topology: Topology | None = None
         self._is_closed = False
-        if isinstance(urls, str) or not urls:
-            raise InvalidUse("give the addresses of the nodes as a list: ['http://127.0.0.1:8101', ...]")
-        for url in urls:
-            parse_node(url)
-        self._urls = tuple(urls)
+        self._nodes = parse_nodes(urls)
         self._client_options = options or ClientOptions()
         self._options = call_options or CallOptions()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -74,7 +70,7 @@ class AsyncClient:
             warnings.warn(message, ResourceWarning, stacklevel=2, source=self)
 
     def __repr__(self) -> str:
-        return f"AsyncClient({list(self._urls)})"
+        return f"AsyncClient({[node.url for node in self._nodes]})"
 
     # Databases ------------------------------------------------------------------------------------
 
@@ -222,7 +218,7 @@ class AsyncClient:
     def _bind(self, loop: asyncio.AbstractEventLoop) -> None:
         options, random = self._client_options, Random()
         self._loop = loop
-        self._topology = Topology(self._urls, options, loop)
+        self._topology = Topology(self._nodes, options, loop)
         balancer = Balancer(options.balance, random)
         self._retrier = Retrier(self._topology, balancer, RetryBudget(options.retry_rate_max), random)
 

@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeAlias
 
 from raftdoc.client.call import JSON_PATCH, MERGE_PATCH, NDJSON, Answer, path_of, query_of
 from raftdoc.client.caller import Caller
-from raftdoc.client.cursor import AsyncCursor, QueryOptions, Sort, sort_document
+from raftdoc.client.cursor import AsyncCursor, QueryOptions, Sort, optional_sort, sort_document
 from raftdoc.client.errors import BulkWriteError, InvalidUse, NotFound
 from raftdoc.client.exchange import (
     Projection,
@@ -173,7 +173,7 @@ class AsyncCollection(Generic[DocumentT]):
     ) -> UpdateResult:
         """Update the first document that matches, by `sort` or by id."""
         members = {"filter": filter, "update": update, "upsert": upsert, "array_filters": array_filters}
-        return await self._update({**members, "sort": None if sort is None else sort_document(sort)})
+        return await self._update({**members, "sort": optional_sort(sort)})
 
     async def update_many(
         self,
@@ -200,7 +200,7 @@ class AsyncCollection(Generic[DocumentT]):
 
     async def delete_one(self, filter: Filter, *, sort: Sort | None = None) -> DeleteResult:
         """Delete the first document that matches, by `sort` or by id."""
-        members = {"filter": filter, "sort": None if sort is None else sort_document(sort)}
+        members = {"filter": filter, "sort": optional_sort(sort)}
         return DeleteResult((await self._write("delete", members)).json()["deleted"])
 
     async def delete_many(self, filter: Filter, *, atomic: bool = False) -> DeleteResult:
@@ -330,7 +330,7 @@ class AsyncCollection(Generic[DocumentT]):
         query = QueryOptions(
             filter=dict(filter or {}),
             projection=projection_document(projection),
-            sort=None if sort is None else sort_document(sort),
+            sort=optional_sort(sort),
             limit=limit,
             skip=skip,
             hint=hint,
@@ -403,7 +403,7 @@ class AsyncCollection(Generic[DocumentT]):
     async def _find_and_modify(
         self, members: Mapping[str, Any], projection: Projection | None, sort: Sort | None
     ) -> DocumentT | None:
-        shown = {"projection": projection_document(projection), "sort": None if sort is None else sort_document(sort)}
+        shown = {"projection": projection_document(projection), "sort": optional_sort(sort)}
         answer = await self._write("find-and-modify", {**members, **shown})
         document: DocumentT | None = answer.json()["document"]
         return document

@@ -19,6 +19,10 @@ Sort: TypeAlias = "str | Sequence[tuple[str, int]] | Mapping[str, int]"
 """A field, or fields with 1 (rising) or -1 (falling)."""
 
 
+def optional_sort(sort: Sort | None) -> dict[str, int] | None:
+    return None if sort is None else sort_document(sort)
+
+
 def sort_document(sort: Sort, direction: int = 1) -> dict[str, int]:
     """Return a sort as the API takes it."""
     if isinstance(sort, str):

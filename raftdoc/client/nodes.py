@@ -78,6 +78,17 @@ def parse_node(url: str) -> NodeState:
     return NodeState(parts.hostname, port, parts.scheme == "https")
 
 
+def parse_nodes(urls: Sequence[str]) -> list[NodeState]:
+    """Return the nodes at these addresses, each once.
+
+    Raises:
+        InvalidUse: no address, or one that is none.
+    """
+    if isinstance(urls, str) or not urls:
+        raise InvalidUse("give the addresses of the nodes as a list: ['http://127.0.0.1:8101', ...]")
+    return list({node.address: node for node in map(parse_node, urls)}.values())
+
+
 class Balancer:
     """Chooses a node. While others are left, none that this call has tried, and none that failed lately."""
 

@@ -22,20 +22,14 @@ SUSPECT_INTERVAL_S = 1.0
 class Topology:
     """The nodes that were given, and those that they tell of."""
 
-    def __init__(self, urls: Sequence[str], options: ClientOptions, loop: asyncio.AbstractEventLoop) -> None:
-        """No I/O.
-
-        Raises:
-            InvalidUse: no address, or one that is none.
-        """
-        if isinstance(urls, str) or not urls:
-            raise InvalidUse("give the addresses of the nodes as a list: ['http://127.0.0.1:8101', ...]")
+    def __init__(self, nodes: Sequence[NodeState], options: ClientOptions, loop: asyncio.AbstractEventLoop) -> None:
+        """No I/O. `nodes` are those that the caller has named."""
         self._options = options
         self._loop = loop
         self._pools: dict[tuple[str, int], Pool] = {}
         self._nodes: list[NodeState] = []
-        for url in urls:
-            self._add(parse_node(url))
+        for node in nodes:
+            self._add(node)
         self._leaders: dict[str, str] = {}
         self.cluster_id: str | None = None
         self._learned_s = float("-inf")
