@@ -18,7 +18,7 @@ from typing import Any
 from raftdoc.client.backoff import RetryBudget
 from raftdoc.client.call import Answer, Call, make_call, new_key, path_of
 from raftdoc.client.database import AsyncDatabase
-from raftdoc.client.errors import InvalidUse, NotFound
+from raftdoc.client.errors import InvalidUse, missing_is_answer
 from raftdoc.client.nodes import Balancer, parse_nodes
 from raftdoc.client.options import CallOptions, ClientOptions, Session
 from raftdoc.client.retry import Retrier
@@ -89,13 +89,10 @@ class AsyncClient:
 
     async def drop_database(self, name: str) -> bool:
         """Delete a database with all that is in it; False: there was none."""
-        try:
+        with missing_is_answer("database_not_found"):
             await self.call("DELETE", path_of("dbs", name), self._options, is_write=True)
-        except NotFound as error:
-            if error.code != "database_not_found":
-                raise
-            return False
-        return True
+            return True
+        return False
 
     async def databases(self) -> list[DatabaseInfo]:
         answer = await self.call("GET", path_of("dbs"), self._options)
@@ -112,13 +109,10 @@ class AsyncClient:
         Without a database it is the creation or deletion of one.
         """
         path = path_of("requests", key) if database is None else path_of("dbs", database, "requests", key)
-        try:
+        with missing_is_answer("request_not_found"):
             outcome: dict[str, Any] = (await self.call("GET", path, self._options, database=database)).json()
-        except NotFound as error:
-            if error.code != "request_not_found":
-                raise
-            return None
-        return outcome
+            return outcome
+        return None
 
     # The cluster ----------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeAlias
 from raftdoc.client.call import JSON_PATCH, MERGE_PATCH, NDJSON, Answer, path_of, query_of
 from raftdoc.client.caller import Caller
 from raftdoc.client.cursor import AsyncCursor, QueryOptions, Sort, optional_sort, sort_document
-from raftdoc.client.errors import BulkWriteError, InvalidUse, NotFound
+from raftdoc.client.errors import BulkWriteError, InvalidUse, NotFound, missing_is_answer
 from raftdoc.client.exchange import (
     Projection,
     bulk_result,
@@ -67,13 +67,10 @@ class AsyncCollection(Generic[DocumentT]):
 
     async def get_versioned(self, id: DocumentId) -> Versioned[DocumentT] | None:
         """Return a document with its revision; None: there is none."""
-        try:
+        with missing_is_answer("document_not_found", "collection_not_found"):
             answer = await self._call("GET", self._document_path(id))
-        except NotFound as error:
-            if error.code not in ("document_not_found", "collection_not_found"):
-                raise
-            return None
-        return Versioned(answer.json(), answer.fields.get("ETag", ""))
+            return Versioned(answer.json(), answer.fields.get("ETag", ""))
+        return None
 
     async def exists(self, id: DocumentId) -> bool:
         """Return whether there is a document, without fetching it."""
@@ -106,13 +103,10 @@ class AsyncCollection(Generic[DocumentT]):
             PreconditionFailed: it is not at `if_revision`.
         """
         conditions = if_match(if_revision)
-        try:
+        with missing_is_answer("document_not_found", "collection_not_found"):
             await self._call("DELETE", self._document_path(id), is_write=True, conditions=conditions)
-        except NotFound as error:
-            if error.code not in ("document_not_found", "collection_not_found"):
-                raise
-            return False
-        return True
+            return True
+        return False
 
     # Inserts --------------------------------------------------------------------------------------
 
@@ -303,13 +297,10 @@ class AsyncCollection(Generic[DocumentT]):
 
     async def drop_index(self, name: str) -> bool:
         """Delete an index; False: there was none."""
-        try:
+        with missing_is_answer("index_not_found", "collection_not_found"):
             await self._call("DELETE", f"{self._path}/indexes/{path_segment(name)}", is_write=True)
-        except NotFound as error:
-            if error.code not in ("index_not_found", "collection_not_found"):
-                raise
-            return False
-        return True
+            return True
+        return False
 
     # Queries --------------------------------------------------------------------------------------
 

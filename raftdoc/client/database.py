@@ -8,7 +8,7 @@ from typing import Any, overload
 from raftdoc.client.call import path_of
 from raftdoc.client.caller import Caller
 from raftdoc.client.collection import AsyncCollection
-from raftdoc.client.errors import NotFound
+from raftdoc.client.errors import missing_is_answer
 from raftdoc.client.options import CallOptions
 from raftdoc.client.values import CollectionInfo, Document, DocumentT, encode
 
@@ -52,13 +52,10 @@ class AsyncDatabase:
     async def drop_collection(self, name: str) -> bool:
         """Delete a collection with its documents; False: there was none."""
         path = path_of("dbs", self.name, "collections", name)
-        try:
+        with missing_is_answer("collection_not_found"):
             await self._caller.call("DELETE", path, self._options, is_write=True, database=self.name)
-        except NotFound as error:
-            if error.code != "collection_not_found":
-                raise
-            return False
-        return True
+            return True
+        return False
 
     async def collections(self) -> list[CollectionInfo]:
         path = path_of("dbs", self.name, "collections")

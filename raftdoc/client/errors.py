@@ -126,6 +126,19 @@ class NotFound(Refused):
     statuses = (404,)
 
 
+class missing_is_answer:  # noqa: N801  # used as contextlib.suppress is
+    """Let a NotFound with one of these codes pass: what comes after the block is the answer then."""
+
+    def __init__(self, *codes: str) -> None:
+        self._codes = codes
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
+        return isinstance(error, NotFound) and error.code in self._codes
+
+
 class Conflict(Refused):
     statuses = (409,)
 

@@ -85,11 +85,6 @@ class Replica:
     def is_leader(self) -> bool:
         return self.core.role is Role.LEADER
 
-    @property
-    def has_applied_all(self) -> bool:
-        """True when everything known as committed is in the state machine."""
-        return self.machine.applied_index >= self.core.commit_index
-
     def can_serve_now(self, now_ns: int) -> bool:
         """Return whether a linearizable read may be answered from the state as it is, by the lease."""
         return self.core.lease_valid(now_ns) and self.machine.applied_index >= self.core.commit_index

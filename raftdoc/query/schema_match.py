@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from decimal import Decimal
 
-from raftdoc.document.path import Missing, Reached, is_object
+from raftdoc.document.path import is_object
 from raftdoc.document.tagged import decimal_of
 from raftdoc.document.value import JsonValue, sort_key
 from raftdoc.query.literals import is_number
@@ -136,8 +136,3 @@ def _meets_combinations(schema: Schema, value: JsonValue) -> bool:
         and (not schema.one_of or sum(_meets(inner, value) for inner in schema.one_of) == 1)
         and (schema.excluded is None or not _meets(schema.excluded, value))
     )
-
-
-def meets_schema(schema: Schema, value: Reached) -> bool:
-    """Return whether a value meets a schema; what is missing meets every one."""
-    return isinstance(value, Missing) or _meets(schema, value)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Final
 
-from raftdoc.document.path import MISSING, is_object, mapped_value, parse_path
+from raftdoc.document.path import MISSING, mapped_value, parse_path
 from raftdoc.document.tagged import TAGS, check_tagged
 from raftdoc.errors import InvalidDocument
 from raftdoc.query.expressions.scope import (
@@ -267,8 +267,3 @@ def _compile_fields(spec: dict[str, Value], scope: Scope, pointer: str) -> Code:
         return {name: value for name, run_member in runs if (value := run_member(frame)) is not MISSING}
 
     return Code(run)
-
-
-def is_plain_object(value: Value) -> bool:
-    """Return whether a value is an object, and no tagged scalar."""
-    return is_object(value)
