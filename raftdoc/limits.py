@@ -11,6 +11,7 @@ KIB: Final = 1024
 MIB: Final = 1024 * KIB
 
 # Time -------------------------------------------------------------------------------------------
+NS_PER_US: Final = 1000
 NS_PER_MS: Final = 1_000_000
 NS_PER_S: Final = 1_000_000_000
 TICK_INTERVAL_MS: Final = 25
@@ -172,6 +173,11 @@ LOG_BYTES_MAX: Final = 1024 * MIB
 """Above this, what lagging groups left in old segments is written again at the head, so that these can go."""
 LOG_CACHE_BYTES: Final = 32 * MIB
 """Entries of the newest part of the log kept in memory, per node."""
+LOG_LOOP_WRITE_BYTES_MAX: Final = 64 * KIB
+"""What the loop itself writes and syncs, instead of handing it to the log writer's thread."""
+LOG_LOOP_WRITE_US_MAX: Final = 1000
+"""A write that took longer than this has the thread do the next ones, for LOG_LOOP_WRITE_PAUSE_MS."""
+LOG_LOOP_WRITE_PAUSE_MS: Final = 2000
 DISK_RESERVE_BYTES: Final = 64 * MIB
 FLUSH_APPLIED_BYTES: Final = 32 * MIB
 BLOCK_CACHE_BYTES: Final = 64 * MIB

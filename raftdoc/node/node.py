@@ -7,7 +7,7 @@ all of it at once, steps every replica it touches, and then does each thing once
     2. finished writes of the log  -> core.on_persisted, and the messages that waited for them
     3. a tick, when one is due     -> core.tick, deadlines, the clock watchdog, a stalled disk
     4. proposals and reads         -> core.propose, core.read: one entry and one context per group
-    5. every Ready                 -> one frame of the log to the writer's thread, one frame per peer
+    5. every Ready                 -> one frame per peer, one frame of the log to the log writer
     6. apply, in slices            -> the waiting calls are answered
 
 No `await` stands between reading and writing replica state: the turn is the lock.
@@ -250,10 +250,9 @@ class Node:
 
     def relocate(self, bytes_max: int) -> None:
         """Write live entries of the log's oldest segment again at its head, where lagging groups keep it from going."""
-        assert self._persister is not None
         pending = self._log.relocate(bytes_max)
         if pending is not None:
-            self._persister.submit(Ticket(pending, [], self._now_ns()))
+            self._submit(Ticket(pending, [], self._now_ns()))
 
     def send(self, peer: NodeId, group: GroupId, message: Any) -> None:
         """Send a message of the node itself with the next turn."""
@@ -303,8 +302,11 @@ class Node:
             if replica.reads.asking:
                 self._context += 1
                 replica.ask(self._context, now_ns)
-        self._collect(touched, now_ns)
+        ticket = self._collect(touched, now_ns)
+        # The peers' disks work while this node's does.
         self._outbox.send()
+        if ticket is not None:
+            self._submit(ticket)
         self._apply(touched, now_ns)
         if self.snapshots is not None and self.snapshots.turn(now_ns):
             self.wake()
@@ -386,7 +388,7 @@ class Node:
         if self.snapshots is not None:
             self.snapshots.tick(now_ns)
 
-    def _collect(self, touched: Iterable[Replica], now_ns: int) -> None:
+    def _collect(self, touched: Iterable[Replica], now_ns: int) -> Ticket | None:
         """Take every Ready: one frame of the log for all groups, messages into the outbox."""
         records, self._records = self._records, []
         notes: list[Note] = []
@@ -404,9 +406,11 @@ class Node:
             if task is not None:
                 records.append(persist_record(replica.group, task))
                 notes.append(Note(replica, task.mark, task.messages_after))
-        if records:
-            assert self._persister is not None
-            self._persister.submit(Ticket(self._log.append(records), notes, now_ns))
+        return Ticket(self._log.append(records), notes, now_ns) if records else None
+
+    def _submit(self, ticket: Ticket) -> None:
+        assert self._persister is not None
+        self._persister.submit(ticket)
 
     def _take_snapshots(self, snapshots: SnapshotHost, replica: Replica, ready: Ready) -> None:
         """Send what is wanted; put in force what the log has switched to, before its entries that follow are taken."""

@@ -73,6 +73,11 @@ class Disk:
         return stalled_ns + int(self._plan.persist_ns * (0.2 + self._random.random()))
 
     @property
+    def is_quick(self) -> bool:
+        """Return whether a node waits for it within its turn now, as a real one does for a write that takes no time."""
+        return self._plan.has_quick_disks and self._loop.now_ns >= self.slow_until_ns
+
+    @property
     def is_filled(self) -> bool:
         return self.files.capacity_bytes < CAPACITY_BYTES
 
@@ -133,7 +138,9 @@ class SimulatedWriter:
     def submit(self, ticket: Ticket) -> None:
         self._unfinished.append(ticket)
         self._waiting.append(ticket)
-        if not self._is_writing:
+        if self._disk.is_quick and not self._disk.is_failing and ticket is self._unfinished[0]:
+            self._write_here()
+        elif not self._is_writing:
             self._is_writing = True
             self._loop.call_soon(self._begin)
 
@@ -146,6 +153,12 @@ class SimulatedWriter:
             self._log.write([ticket.pending for ticket in self._waiting])
             self._disk.files.settle()
             self._waiting = []
+
+    def _write_here(self) -> None:
+        """Write the one ticket there is within the turn that submits it."""
+        tickets, self._waiting = self._waiting, []
+        self._log.write([ticket.pending for ticket in tickets])
+        self._settled(tickets)
 
     def _begin(self) -> None:
         tickets, self._waiting = self._waiting, []
@@ -162,14 +175,17 @@ class SimulatedWriter:
         self._on_written()
 
     def _finish(self, tickets: list[Ticket]) -> None:
+        self._settled(tickets)
+        self._is_writing = bool(self._waiting)
+        if self._waiting:
+            self._loop.call_soon(self._begin)
+
+    def _settled(self, tickets: list[Ticket]) -> None:
         self._disk.files.settle()
         for ticket in tickets:
             assert self._unfinished[0] is ticket, "completions come in the order of submission"
             self._unfinished.popleft()
         self._on_done(tickets)
-        self._is_writing = bool(self._waiting)
-        if self._waiting:
-            self._loop.call_soon(self._begin)
 
 
 def _do_nothing() -> None:

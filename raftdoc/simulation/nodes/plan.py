@@ -93,6 +93,11 @@ class Plan:
     has_collections: bool = True
     """Whether a second collection is made and dropped all the time."""
 
+    @property
+    def has_quick_disks(self) -> bool:
+        """Return whether nodes wait for writes that nothing is before within their turn."""
+        return self.persist_ns <= MS
+
 
 def draw(random: Random) -> Plan:
     """Return the plan of a seed."""
