@@ -53,7 +53,8 @@ class WritableLog(Protocol):
 class Persister(Protocol):
     """What the turn needs of it; the simulated world has one without a thread."""
 
-    def submit(self, ticket: Ticket) -> None: ...
+    def submit(self, ticket: Ticket) -> bool:
+        """Take a frame; True: it is durable already, and nobody will be told again."""
 
     def oldest_submitted_ns(self) -> int | None: ...
 
@@ -77,8 +78,9 @@ def persist_record(group: GroupId, task: PersistTask) -> LogRecord:
 class LogWriter:
     """Writes tickets in the order of `submit`: small ones to a quick disk at once, others in a thread.
 
-    `on_done` is called on the loop with the tickets that became durable together, maybe within `submit`; `on_failed`
-    with the error of the disk, once, after which nothing more is written (P9: a failed fsync is never retried).
+    `on_done` is called on the loop with the tickets that became durable together, but for those of which `submit` has
+    told already; `on_failed` with the error of the disk, once, after which nothing more is written (P9: a failed fsync
+    is never retried).
     """
 
     def __init__(
@@ -101,14 +103,14 @@ class LogWriter:
         self._thread = threading.Thread(target=self._run, name="log-writer", daemon=True)
         self._thread.start()
 
-    def submit(self, ticket: Ticket) -> None:
+    def submit(self, ticket: Ticket) -> bool:
         """Write a frame, or queue it. Called on the loop."""
         is_first = not self._unfinished
         self._unfinished.append(ticket)
         if is_first and self._is_quick(ticket):
-            self._write_here(ticket)
-        else:
-            self._queue.put(ticket)
+            return self._write_here(ticket)
+        self._queue.put(ticket)
+        return False
 
     def oldest_submitted_ns(self) -> int | None:
         """Return when the oldest frame that is not durable yet was handed over; None when there is none."""
@@ -128,15 +130,16 @@ class LogWriter:
             and pending.stop - pending.offset <= LOG_LOOP_WRITE_BYTES_MAX
         )
 
-    def _write_here(self, ticket: Ticket) -> None:
+    def _write_here(self, ticket: Ticket) -> bool:
         try:
             self._log.write([ticket.pending])
         except OSError as error:
             # The ticket stays unfinished: what is submitted now is queued behind it, for a thread that ends.
             self._queue.put(None)
             self._loop.call_soon(self._on_failed, error)
-            return
-        self._finished([ticket])
+            return False
+        self._settle([ticket])
+        return True
 
     def _run(self) -> None:
         while True:
@@ -164,10 +167,14 @@ class LogWriter:
         return tickets, True
 
     def _finished(self, tickets: list[Ticket]) -> None:
+        self._settle(tickets)
+        self._on_done(tickets)
+
+    def _settle(self, tickets: list[Ticket]) -> None:
+        """Take note that tickets are durable, and of how long the disk took."""
         took_ns, self._fsync_ns = self._log.fsync_ns_total - self._fsync_ns, self._log.fsync_ns_total
         if took_ns > LOG_LOOP_WRITE_US_MAX * NS_PER_US:
             self._quick_from_ns = tickets[-1].submitted_ns + LOG_LOOP_WRITE_PAUSE_MS * NS_PER_MS
         for ticket in tickets:
             assert self._unfinished[0] is ticket, "completions come in the order of submission"
             self._unfinished.popleft()
-        self._on_done(tickets)

@@ -250,9 +250,12 @@ class Node:
 
     def relocate(self, bytes_max: int) -> None:
         """Write live entries of the log's oldest segment again at its head, where lagging groups keep it from going."""
+        assert self._persister is not None
         pending = self._log.relocate(bytes_max)
         if pending is not None:
-            self._submit(Ticket(pending, [], self._now_ns()))
+            ticket = Ticket(pending, [], self._now_ns())
+            if self._persister.submit(ticket):
+                self.persisted([ticket])
 
     def send(self, peer: NodeId, group: GroupId, message: Any) -> None:
         """Send a message of the node itself with the next turn."""
@@ -302,11 +305,7 @@ class Node:
             if replica.reads.asking:
                 self._context += 1
                 replica.ask(self._context, now_ns)
-        ticket = self._collect(touched, now_ns)
-        # The peers' disks work while this node's does.
-        self._outbox.send()
-        if ticket is not None:
-            self._submit(ticket)
+        self._hand_out(touched, now_ns)
         self._apply(touched, now_ns)
         if self.snapshots is not None and self.snapshots.turn(now_ns):
             self.wake()
@@ -366,14 +365,18 @@ class Node:
     def _take_durable(self, now_ns: int) -> None:
         tickets, self._durable = self._durable, []
         for ticket in tickets:
-            self._log.durable(ticket.pending)
+            self._acknowledge(ticket, now_ns)
             for note in ticket.notes:
-                replica: Replica = note.replica
-                if not self.hosts(replica):
-                    continue
+                self._touched[note.replica.group] = note.replica
+
+    def _acknowledge(self, ticket: Ticket, now_ns: int) -> None:
+        """Tell everybody that a frame of the log is durable."""
+        self._log.durable(ticket.pending)
+        for note in ticket.notes:
+            replica: Replica = note.replica
+            if self.hosts(replica):
                 replica.core.on_persisted(note.mark, now_ns)
                 self._outbox.put_all(replica.group, note.messages)
-                self._touched[replica.group] = replica
 
     def _take_tick(self, now_ns: int) -> None:
         self._is_tick_due = False
@@ -387,6 +390,18 @@ class Node:
                 self._touched[replica.group] = replica
         if self.snapshots is not None:
             self.snapshots.tick(now_ns)
+
+    def _hand_out(self, touched: Iterable[Replica], now_ns: int) -> None:
+        """Send what may leave and give the log its frame; where the disk is quick, what waited for that as well."""
+        assert self._persister is not None
+        ticket = self._collect(touched, now_ns)
+        # The peers' disks work while this node's does.
+        self._outbox.send()
+        while ticket is not None and self._persister.submit(ticket):
+            now_ns = self._now_ns()
+            self._acknowledge(ticket, now_ns)
+            ticket = self._collect(touched, now_ns)
+            self._outbox.send()
 
     def _collect(self, touched: Iterable[Replica], now_ns: int) -> Ticket | None:
         """Take every Ready: one frame of the log for all groups, messages into the outbox."""
@@ -407,10 +422,6 @@ class Node:
                 records.append(persist_record(replica.group, task))
                 notes.append(Note(replica, task.mark, task.messages_after))
         return Ticket(self._log.append(records), notes, now_ns) if records else None
-
-    def _submit(self, ticket: Ticket) -> None:
-        assert self._persister is not None
-        self._persister.submit(ticket)
 
     def _take_snapshots(self, snapshots: SnapshotHost, replica: Replica, ready: Ready) -> None:
         """Send what is wanted; put in force what the log has switched to, before its entries that follow are taken."""

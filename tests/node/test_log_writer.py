@@ -55,7 +55,8 @@ class Bench:
         self.writer = LogWriter(self.log, asyncio.get_running_loop(), on_done=self._on_done, on_failed=self._on_failed)
 
     def submit(self, offset: int, *, at_ns: int = 0, size: int = 100, roll: Roll | None = None) -> None:
-        self.writer.submit(Ticket(PendingWrite(1, offset, [bytes(size)], roll), [], at_ns))
+        if self.writer.submit(Ticket(PendingWrite(1, offset, [bytes(size)], roll), [], at_ns)):
+            self.done.append(offset)
 
     async def until_done(self, count: int) -> None:
         async with asyncio.timeout(10):

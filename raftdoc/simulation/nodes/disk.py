@@ -135,14 +135,18 @@ class SimulatedWriter:
     def is_idle(self) -> bool:
         return not self._unfinished
 
-    def submit(self, ticket: Ticket) -> None:
+    def submit(self, ticket: Ticket) -> bool:
         self._unfinished.append(ticket)
         self._waiting.append(ticket)
         if self._disk.is_quick and not self._disk.is_failing and ticket is self._unfinished[0]:
-            self._write_here()
-        elif not self._is_writing:
+            tickets, self._waiting = self._waiting, []
+            self._log.write([ticket.pending])
+            self._settle(tickets)
+            return True
+        if not self._is_writing:
             self._is_writing = True
             self._loop.call_soon(self._begin)
+        return False
 
     def oldest_submitted_ns(self) -> int | None:
         return self._unfinished[0].submitted_ns if self._unfinished else None
@@ -153,12 +157,6 @@ class SimulatedWriter:
             self._log.write([ticket.pending for ticket in self._waiting])
             self._disk.files.settle()
             self._waiting = []
-
-    def _write_here(self) -> None:
-        """Write the one ticket there is within the turn that submits it."""
-        tickets, self._waiting = self._waiting, []
-        self._log.write([ticket.pending for ticket in tickets])
-        self._settled(tickets)
 
     def _begin(self) -> None:
         tickets, self._waiting = self._waiting, []
@@ -175,17 +173,17 @@ class SimulatedWriter:
         self._on_written()
 
     def _finish(self, tickets: list[Ticket]) -> None:
-        self._settled(tickets)
+        self._settle(tickets)
+        self._on_done(tickets)
         self._is_writing = bool(self._waiting)
         if self._waiting:
             self._loop.call_soon(self._begin)
 
-    def _settled(self, tickets: list[Ticket]) -> None:
+    def _settle(self, tickets: list[Ticket]) -> None:
         self._disk.files.settle()
         for ticket in tickets:
             assert self._unfinished[0] is ticket, "completions come in the order of submission"
             self._unfinished.popleft()
-        self._on_done(tickets)
 
 
 def _do_nothing() -> None:
