@@ -1,6 +1,6 @@
 """Measure the transfer of a snapshot between real nodes on this machine:
 
-    python tests/integration/measure_snapshot.py [--documents 1000000] [--under-load]
+    python tests/integration/measure_snapshot.py [--documents 1000000] [--under-load] [--data DIR]
 
 Three nodes; one is killed, documents of 400 bytes are loaded past the log's budget, the node starts again. Printed is
 what the receiver logs when the state is installed, bytes being keys and values. With --under-load 64 clients write
@@ -68,8 +68,8 @@ async def bench(node: NodeProcess) -> str:
     return output.decode()
 
 
-async def measure(documents: int, *, under_load: bool) -> None:
-    with tempfile.TemporaryDirectory(dir=ROOT.parent / "tmp" if (ROOT.parent / "tmp").is_dir() else None) as place:
+async def measure(documents: int, directory: Path | None, *, under_load: bool) -> None:
+    with tempfile.TemporaryDirectory(dir=directory) as place:
         async with Cluster.plan(Path(place), extra=SMALL_LOG) as cluster:
             await cluster.create_database("shop")
             leader = await cluster.leader("shop")
@@ -104,5 +104,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--documents", type=int, default=1_000_000)
     parser.add_argument("--under-load", action="store_true")
+    parser.add_argument("--data", type=Path, help="directory on the file system to measure (that of temporary files)")
     arguments = parser.parse_args()
-    asyncio.run(measure(arguments.documents, under_load=arguments.under_load))
+    asyncio.run(measure(arguments.documents, arguments.data, under_load=arguments.under_load))
