@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from typing import Final
+from typing import Final, NamedTuple
 
 from raftdoc.database.router import Router
 from raftdoc.errors import DeadlineExceeded, NotFound, OutcomeUnknown, Unavailable
@@ -18,6 +18,8 @@ from raftdoc.limits import (
     EXPIRE_DOCUMENTS_MAX,
     INDEX_STEP_BYTES_MAX,
     INDEX_STEP_DOCUMENTS_MAX,
+    INDEX_STEP_DOCUMENTS_MAX_BUSY,
+    INDEX_STEP_INTERVAL_MS_BUSY,
     INDEX_STEPS_IN_FLIGHT_MAX,
     INDEX_STEPS_IN_FLIGHT_MAX_BUSY,
     NS_PER_MS,
@@ -73,19 +75,20 @@ class IndexDriver:
     async def _build(self, replica: Replica, machine: DatabaseMachine, build: Build) -> None:
         """Propose the steps of a build, some at a time, until the index is built or gone or a step was lost."""
         start: bytes | None = build.built_to
+        known_count = replica.proposals.added_count
         steps: deque[asyncio.Future[Outcome]] = deque()
         try:
             while steps or start is not None:
-                if start is not None and len(steps) < _room(replica, len(steps)):
+                # Whether somebody else has written since the last step.
+                pace = ALONE if replica.proposals.added_count == known_count else BESIDE_WRITERS
+                if start is not None and len(steps) < pace.steps_max:
                     stop = machine.next_stop(
-                        Build(build.ref, start),
-                        documents_max=INDEX_STEP_DOCUMENTS_MAX,
-                        bytes_max=INDEX_STEP_BYTES_MAX,
+                        Build(build.ref, start), documents_max=pace.documents_max, bytes_max=INDEX_STEP_BYTES_MAX
                     )
                     steps.append(self._start(replica, commands.build_index(*build.ref, start, stop)))
-                    start = stop
+                    start, known_count = stop, replica.proposals.added_count
                     # An entry is applied in one go: let the turn take each step into its own.
-                    await asyncio.sleep(0)
+                    await asyncio.sleep(pace.interval_s)
                     continue
                 outcome = await steps.popleft()
                 if outcome.data != "building" or not replica.is_leader:
@@ -105,10 +108,21 @@ class IndexDriver:
         return self._router.start(replica.group, command, deadline_ns, has_key=True, accept=_as_it_is)
 
 
-def _room(replica: Replica, step_count: int) -> int:
-    """Return how many steps may be in flight."""
-    has_other_writers = replica.proposals.waiting_count > step_count
-    return INDEX_STEPS_IN_FLIGHT_MAX_BUSY if has_other_writers else INDEX_STEPS_IN_FLIGHT_MAX
+class Pace(NamedTuple):
+    """How fast a build goes on."""
+
+    steps_max: int
+    """In flight at a time."""
+    documents_max: int
+    """Of one step."""
+    interval_s: float
+    """From one step to the next, at least."""
+
+
+ALONE: Final = Pace(INDEX_STEPS_IN_FLIGHT_MAX, INDEX_STEP_DOCUMENTS_MAX, 0)
+BESIDE_WRITERS: Final = Pace(
+    INDEX_STEPS_IN_FLIGHT_MAX_BUSY, INDEX_STEP_DOCUMENTS_MAX_BUSY, INDEX_STEP_INTERVAL_MS_BUSY / 1000
+)
 
 
 def _as_it_is(outcome: Outcome) -> Outcome:

@@ -55,10 +55,13 @@ class Proposals:
     in_flight: deque[Batch] = field(default_factory=deque)
     waiting_count: int = 0
     in_flight_bytes: int = 0
+    added_count: int = 0
+    """Since this replica came into being."""
 
     def add(self, proposal: Proposal) -> None:
         self.queued.append(proposal)
         self.waiting_count += 1
+        self.added_count += 1
 
     def take(self) -> list[list[Proposal]]:
         """Take what is queued, cut into the proposals of one entry each."""
