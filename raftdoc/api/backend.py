@@ -17,6 +17,7 @@ from raftdoc.database.requests import (
     JoiningNode,
     MembershipInfo,
     OperationInfo,
+    RebalancingInfo,
     Request,
 )
 from raftdoc.database.update_plan import Wanted
@@ -237,6 +238,9 @@ class ClusterBackend(Protocol):
 
     def drain_member(self, request: Request, node: NodeId, /, *, undo: bool) -> Awaitable[MembershipInfo]:
         """Begin to move the replicas of a node elsewhere, or let it have replicas again."""
+
+    def rebalance(self, request: Request, /, *, dry_run: bool) -> Awaitable[RebalancingInfo]:
+        """Begin a rebalancing pass where there is something to do, or only say what there is."""
 
     def operation(self, request: Request, id: str, /) -> Awaitable[OperationInfo]:
         """Return how far an operation is.

@@ -1,4 +1,4 @@
-"""The members of the cluster: who they are, how one comes and goes, and how far that is."""
+"""The members of the cluster: who they are, how one comes and goes, who has what, and how far that is."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from raftdoc.api.answers import json_response
 from raftdoc.api.backend import ClusterBackend
 from raftdoc.api.cluster import members_of
 from raftdoc.api.exchange import Call, Response
-from raftdoc.database.requests import JoiningNode, MembershipInfo
+from raftdoc.database.requests import JoiningNode, MembershipInfo, RebalancingStep
 from raftdoc.document import parse_name
 from raftdoc.errors import InvalidName, InvalidRequest, InvalidSettings
 from raftdoc.ids import ClusterId, NodeId, StoreId
@@ -40,11 +40,19 @@ class Members:
     async def drain(self, call: Call) -> Response:
         """`{"node": "n2"}`; with `"undo": true` it may have replicas again."""
         body = members_of(call, ("node", "undo"))
-        undo = body.get("undo", False)
-        if not isinstance(undo, bool):
-            raise InvalidRequest("undo is true or false", pointer="/undo")
+        undo = _flag(body, "undo")
         node = _node(_text(body, "node"), pointer="/node")
         return _changed("drain", await self._backend.drain_member(call.request, node, undo=undo))
+
+    async def rebalance(self, call: Call) -> Response:
+        """With `{"dry_run": true}` it is only said what there is to do."""
+        dry_run = _flag(members_of(call, ("dry_run",)), "dry_run")
+        info = await self._backend.rebalance(call.request, dry_run=dry_run)
+        steps = [_step(step) for step in info.steps]
+        shown = {"moves": len(steps), "steps": steps, "operation": info.operation}
+        if info.operation is None:
+            return json_response(shown)
+        return json_response(shown, 202, f"Location: {OPERATIONS_PATH}/{info.operation}\r\n")
 
     async def operation(self, call: Call) -> Response:
         info = await self._backend.operation(call.request, call.parameters[0])
@@ -77,6 +85,13 @@ def _text(body: dict[str, object], name: str) -> str:
     return value
 
 
+def _flag(body: dict[str, object], name: str) -> bool:
+    value = body.get(name, False)
+    if not isinstance(value, bool):
+        raise InvalidRequest(f"{name} is true or false", pointer=f"/{name}")
+    return value
+
+
 def _node(text: str, pointer: str | None = None) -> NodeId:
     try:
         return NodeId(parse_name(text))
@@ -92,3 +107,14 @@ def _changed(kind: str, member: MembershipInfo, status: int = 202) -> Response:
 
 def _shown(member: MembershipInfo) -> dict[str, Any]:
     return member._asdict()
+
+
+def _step(step: RebalancingStep) -> dict[str, Any]:
+    return {
+        "group": step.group,
+        "database": step.database,
+        "kind": step.kind,
+        "from": step.source,
+        "to": step.target,
+        "why": step.why,
+    }

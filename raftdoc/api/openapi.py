@@ -200,7 +200,8 @@ def _request_body(operation: Operation) -> dict[str, Any]:
         return {"required": True, "content": {NDJSON: _lines("BulkLine")}}
     if operation.body is Body.OBJECT:
         schema = _ref(operation.request or "Options")
-        return {"required": operation.request is not None, "content": {JSON: {"schema": schema}}}
+        is_required = operation.request is not None and operation.is_body_required
+        return {"required": is_required, "content": {JSON: {"schema": schema}}}
     content: dict[str, Any] = {JSON: {"schema": _ref("Document")}}
     if operation.body is Body.DOCUMENTS:
         content[NDJSON] = _lines("Document")

@@ -85,6 +85,8 @@ class Operation:
     body: Body = Body.NONE
     request: str | None = None
     """Of Body.OBJECT: the name of what has to be sent, in `schemas.SCHEMAS`; None: options, which may be left out."""
+    is_body_required: bool = True
+    """Of Body.OBJECT with a name: whether there has to be one at all."""
     answers: tuple[Answer, ...]
     errors: tuple[int, ...] = ()
     """Statuses of refusals, beside those that every operation of its access or with a body may answer."""

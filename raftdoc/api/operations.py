@@ -254,6 +254,20 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         answers=(Answer(202, "It is emptied; the operation tells how far.", "MemberChange", headers=_LOCATED),),
     ),
     Operation(
+        id="rebalance",
+        method="POST",
+        path="/v1/cluster/rebalance",
+        summary="Put every replica and every leadership where it belongs, now, or only tell what that would be.",
+        access=Access.MEMBERSHIP,
+        body=Body.OBJECT,
+        request="RebalanceRequest",
+        is_body_required=False,
+        answers=(
+            Answer(202, "It goes on by itself; the operation tells how far.", "Rebalancing", headers=_LOCATED),
+            Answer(200, "Nothing was begun: there is nothing to do, or it was a dry run.", "Rebalancing"),
+        ),
+    ),
+    Operation(
         id="get_operation",
         method="GET",
         path="/v1/operations/{operation}",

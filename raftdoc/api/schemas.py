@@ -225,10 +225,33 @@ SCHEMAS: Final[dict[str, Schema]] = {
     "DrainRequest": _object(
         {"node": NODE, "undo": {"type": "boolean", "description": "Let it have replicas again."}}, optional=("undo",)
     ),
+    "RebalanceRequest": _object(
+        {"dry_run": {"type": "boolean", "description": "Only tell what there is to do."}}, optional=("dry_run",)
+    ),
+    "Rebalancing": _object(
+        {
+            "moves": COUNT | {"description": "How many steps there are."},
+            "steps": _list(_ref("RebalancingStep")),
+            "operation": {
+                "type": ["string", "null"],
+                "description": "Of /v1/operations/{operation}; null: nothing was begun.",
+            },
+        }
+    ),
+    "RebalancingStep": _object(
+        {
+            "group": COUNT,
+            "database": {"type": ["string", "null"], "description": "null: it has just been dropped."},
+            "kind": {"enum": ["replica", "leadership"]},
+            "from": NODE_OR_NULL | {"description": "null: the group gets a replica more."},
+            "to": NODE_OR_NULL | {"description": "null: the group has a replica less."},
+            "why": TEXT,
+        }
+    ),
     "Operation": _object(
         {
             "id": TEXT,
-            "kind": {"enum": ["join", "drain", "remove", "build_index", "update"]},
+            "kind": {"enum": ["join", "drain", "remove", "rebalance", "build_index", "update"]},
             "state": {"enum": ["running", "done", "failed"]},
             "detail": TEXT,
             "done": COUNT,

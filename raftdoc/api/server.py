@@ -197,6 +197,7 @@ def _handlers(backend: Backend, settings: HttpSettings, metrics: Registry) -> di
         "get_member": members.get,
         "remove_member": members.remove,
         "drain_member": members.drain,
+        "rebalance": members.rebalance,
         "get_operation": members.operation,
         "livez": livez,
         "readyz": cluster.readyz,

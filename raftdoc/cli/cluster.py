@@ -33,6 +33,7 @@ A node joins by itself: start it with an empty data directory, a name that no no
   raftdoc cluster replace n2 n4           n4, started as above, takes the place of n2, dead or alive
   raftdoc cluster remove n2               move its replicas elsewhere, then let it go for good
   raftdoc cluster drain n2                move its replicas elsewhere; it stays (--undo: it may have replicas again)
+  raftdoc cluster rebalance               put replicas and leaderships where they belong (--dry-run: only tell)
   raftdoc cluster transfer 7 --to n3      hand the leadership of group 7 over
   raftdoc cluster recover DIR ...         only when most nodes are lost for good: see its own --help
 
@@ -58,6 +59,11 @@ DRAIN_DESCRIPTION = """\
 The node keeps its place in the cluster and serves requests, from the other nodes. With three nodes and three replicas
 a drained node's databases have two replicas meanwhile.
 """
+REBALANCING = """\
+Replicas go where they belong without being asked, one at a time. This begins at once what was put off after a failure,
+and then evens out who leads: after nodes were restarted a few may lead all groups. A hand-over makes the writes of its
+group wait for a moment.
+"""
 TRANSFER_DESCRIPTION = """\
 Groups are listed by `raftdoc status`; 0 is the catalog. Without --to the group chooses who is best.
 """
@@ -82,10 +88,12 @@ def add_parser(commands: Subparsers) -> None:
     replace = _add(parsers, "replace", _replace, "have a new node take the place of a dead one", REPLACE_DESCRIPTION)
     remove = _add(parsers, "remove", _remove, "remove a node for good", REMOVE_DESCRIPTION)
     drain = _add(parsers, "drain", _drain, "move the replicas of a node elsewhere", DRAIN_DESCRIPTION)
+    rebalance = _add(parsers, "rebalance", _rebalance, "put replicas and leaderships in their place", REBALANCING)
     transfer = _add(parsers, "transfer", _transfer, "hand the leadership of a group over", TRANSFER_DESCRIPTION)
     replace.add_argument("old", metavar="OLD", help="the node to be replaced")
     for each in (add, replace, remove, drain):
         each.add_argument("node", metavar="NEW" if each is replace else "NODE", help="id of the node")
+    for each in (add, replace, remove, drain, rebalance):
         each.add_argument(
             "--wait",
             type=whole_number(0, 1 << 31),
@@ -94,6 +102,7 @@ def add_parser(commands: Subparsers) -> None:
             help=f"how long to wait for the end ({WAIT_S}); it goes on without",
         )
     drain.add_argument("--undo", action="store_true", help="let the node have replicas again")
+    rebalance.add_argument("--dry-run", action="store_true", help="tell what there is to do, and do nothing")
     transfer.add_argument("group", type=whole_number(0, (1 << 32) - 1), metavar="GROUP", help="id of the group")
     transfer.add_argument("--to", metavar="NODE", help="who is to lead")
     recover.add_parser(parsers)
@@ -182,6 +191,22 @@ def _drain(arguments: argparse.Namespace) -> int:
     return code
 
 
+def _rebalance(arguments: argparse.Namespace) -> int:
+    answer = _call(arguments, "POST", "/v1/cluster/rebalance", {"dry_run": arguments.dry_run})
+    if answer.status >= BAD_STATUS:
+        return _refused(answer)
+    begun = answer.json()
+    if not begun["steps"]:
+        print("all is in its place")
+        return 0
+    rows = [
+        (step["group"], step["database"] or "-", step["kind"], step["from"] or "-", step["to"] or "-", step["why"])
+        for step in begun["steps"]
+    ]
+    print(table(("GROUP", "DATABASE", "MOVES", "FROM", "TO", "WHY"), rows))
+    return 0 if begun["operation"] is None else _follow(arguments, begun["operation"])
+
+
 def _transfer(arguments: argparse.Namespace) -> int:
     body = {"group": arguments.group, "to": arguments.to}
     code = _change(arguments, "POST", "/v1/cluster/transfer-leader", body, is_long=False)
@@ -196,10 +221,14 @@ def _change(
     """Begin a change, then follow its operation to the end."""
     answer = _call(arguments, method, path, body)
     if answer.status >= BAD_STATUS:
-        problem = answer.json()
-        complain(f"{problem['title']}: {problem['detail']} ({problem['code']})")
-        return EXIT_BAD_NEWS
+        return _refused(answer)
     return _follow(arguments, answer.json()["operation"]) if is_long else 0
+
+
+def _refused(answer: Answer) -> int:
+    problem = answer.json()
+    complain(f"{problem['title']}: {problem['detail']} ({problem['code']})")
+    return EXIT_BAD_NEWS
 
 
 def _follow(arguments: argparse.Namespace, operation: str) -> int:

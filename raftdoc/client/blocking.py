@@ -260,6 +260,7 @@ class Client:
     add_member = _blocking(AsyncClient.add_member)
     remove_member = _blocking(AsyncClient.remove_member)
     drain = _blocking(AsyncClient.drain)
+    rebalance = _blocking(AsyncClient.rebalance)
     operation = _blocking(AsyncClient.operation)
 
 

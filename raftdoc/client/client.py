@@ -151,8 +151,19 @@ class AsyncClient:
         ).json()
         return drained
 
+    async def rebalance(self, *, dry_run: bool = False) -> dict[str, Any]:
+        """Begin to put replicas and leaderships where they belong; with `dry_run` only tell what that would be.
+
+        `operation` is the name of the pass, None where nothing was begun.
+        """
+        body = encode({"dry_run": dry_run})
+        begun: dict[str, Any] = (
+            await self.call("POST", "/v1/cluster/rebalance", self._options, is_write=True, body=body)
+        ).json()
+        return begun
+
     async def operation(self, name: str) -> dict[str, Any]:
-        """Return how far a long operation is: a change of members, the build of an index."""
+        """Return how far a long operation is: a change of members, a rebalancing pass, the build of an index."""
         operation: dict[str, Any] = (await self.call("GET", path_of("operations", name), self._options)).json()
         return operation
 

@@ -19,6 +19,7 @@ from typing import Final
 from raftdoc.cluster.directory import Directory
 from raftdoc.cluster.group_calls import OK, GroupCalls
 from raftdoc.cluster.view import ClusterView
+from raftdoc.database.rebalancing import LeadershipPass
 from raftdoc.database.router import Router
 from raftdoc.errors import DeadlineExceeded, NoLeader, OutcomeUnknown, Unavailable
 from raftdoc.ids import CATALOG_GROUP, GroupId, NodeId
@@ -76,6 +77,7 @@ class Conductor:
         self._is_connected = is_connected
         self._seen_ns: dict[NodeId, int] = {}
         self._given_up_ns: dict[GroupId, int] = {}
+        self._pass = LeadershipPass(directory, calls)
         self._is_busy = False
 
     async def run(self) -> None:
@@ -99,11 +101,16 @@ class Conductor:
         known = {group: state.voters for group, state in states.items() if state is not None}
         view = self._views.view(settled=known, is_alive=self._is_alive)
         await self._conduct_catalog(view)
+        if self._pass.take_up(self._directory.catalog.rebalancing):
+            # Somebody asks for it now: nothing is put off any longer.
+            self._given_up_ns.clear()
         await self._begin_moves(view, len(known))
         for record in moving:
             state = states[record.group]
             if state is not None:
                 await self._conduct(record, state, view)
+        if self._directory.catalog.rebalancing.is_open:
+            await self._rebalance(view, is_moving=bool(moving))
 
     # Nodes ------------------------------------------------------------------------------------------
 
@@ -134,15 +141,30 @@ class Conductor:
     # Groups -----------------------------------------------------------------------------------------
 
     async def _begin_moves(self, view: View, moving_count: int) -> None:
-        now_ns = self._node.clock.now_ns()
-        for move in plan(view):
-            record = self._directory.group_record(move.group)
-            is_given_up = now_ns < self._given_up_ns.get(move.group, 0)
-            if record is None or record.state != "open" or is_given_up:
-                continue
+        for record, move in self._to_begin(view):
             if not record.wanted and moving_count >= MOVES_MAX:
                 return
             moving_count += await self._begin(record, move) and not record.wanted
+
+    def _to_begin(self, view: View) -> list[tuple[DatabaseRecord, Move]]:
+        """Return what is to be placed anew, but for what was put off."""
+        now_ns = self._node.clock.now_ns()
+        found = [(self._directory.group_record(move.group), move) for move in plan(view)]
+        return [
+            (record, move)
+            for record, move in found
+            if record is not None and record.state == "open" and now_ns >= self._given_up_ns.get(move.group, 0)
+        ]
+
+    async def _rebalance(self, view: View, *, is_moving: bool) -> None:
+        """Go on with the pass that is open: who leads is evened out once all replicas are in their place."""
+        self._is_busy = True
+        if is_moving or self._to_begin(view):
+            return
+        end = await self._pass.advance(view, self._node.clock.now_ns())
+        if end is not None:
+            await self._write(end)
+            log.info("rebalancing has ended pass=%d", self._directory.catalog.rebalancing.number)
 
     async def _begin(self, record: DatabaseRecord, move: Move) -> bool:
         """Place a group anew; return whether that was done."""

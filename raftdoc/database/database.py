@@ -23,6 +23,7 @@ from raftdoc.database.membership import KINDS, Membership
 from raftdoc.database.operations import Operations
 from raftdoc.database.queries import Queries
 from raftdoc.database.reads import Reads
+from raftdoc.database.rebalancing import KIND, Rebalancing
 from raftdoc.database.requests import (
     ClusterStatus,
     DatabaseInfo,
@@ -30,6 +31,7 @@ from raftdoc.database.requests import (
     MembershipInfo,
     OperationInfo,
     Page,
+    RebalancingInfo,
     Request,
 )
 from raftdoc.database.router import Router
@@ -58,18 +60,20 @@ class Database:
         catalog: Catalog,
         status: Status,
         membership: Membership,
+        rebalancing: Rebalancing,
     ) -> None:
         self._node = node
         self._directory = directory
         self._catalog = catalog
         self._status = status
         self._membership = membership
+        self._rebalancing = rebalancing
         self._reads = Reads(node, directory, router)
         self._writes = Writes(directory, router, self._reads)
         self._indexes = Indexes(directory, self._reads, self._writes)
         progress = UpdateProgress(directory, self._reads)
         finders = dict.fromkeys(KINDS, membership.operation)
-        finders |= {"index": self._indexes.operation, "update": progress.operation}
+        finders |= {"index": self._indexes.operation, "update": progress.operation, KIND: rebalancing.operation}
         self._operations = Operations(finders)
         self._bulk = Bulk(router, self._reads)
         self._queries = Queries(node, self._reads)
@@ -216,6 +220,9 @@ class Database:
     async def drain_member(self, request: Request, node: NodeId, *, undo: bool) -> MembershipInfo:
         return await self._membership.drain(request, node, undo=undo)
 
+    async def rebalance(self, request: Request, *, dry_run: bool) -> RebalancingInfo:
+        return await self._rebalancing.begin(request, dry_run=dry_run)
+
     async def operation(self, request: Request, id: str) -> OperationInfo:
         return await self._operations.get(request, id)
 
@@ -245,7 +252,7 @@ def assemble(
     catalog = Catalog(node, directory, router, views, surroundings.replica_count)
     membership = Membership(directory, router, views, calls, surroundings.reaches, status.cluster_id)
     return Assembly(
-        Database(node, directory, router, catalog, status, membership),
+        Database(node, directory, router, catalog, status, membership, Rebalancing(directory, router, views, calls)),
         Steward(node, directory, router, catalog, me, status.cluster_id, surroundings, random),
         Conductor(node, directory, router, views, calls, surroundings.is_connected),
         IndexDriver(node, router),

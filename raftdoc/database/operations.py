@@ -2,6 +2,7 @@
 
     join-n4 · drain-n4 · remove-n4      a node, by the catalog
     index-7-1-2                         a build, by the state of its group
+    rebalance-3                         a pass, by the catalog
     update-7-018bcfe5                   an update in chunks, by what is remembered under its idempotency key
 
 Nothing is remembered here: what is told follows from replicated state, so any node tells it, after any failover.

@@ -112,6 +112,27 @@ class OperationInfo(NamedTuple):
     """Of documents, replicas, or whatever the operation goes through; `done` of them are done with."""
 
 
+class RebalancingStep(NamedTuple):
+    """A replica, or the leadership, of one group goes elsewhere."""
+
+    group: GroupId
+    database: str | None
+    """None: it has just been dropped."""
+    kind: Literal["replica", "leadership"]
+    source: NodeId | None
+    """None: a replica more."""
+    target: NodeId | None
+    """None: a replica less."""
+    why: str
+
+
+class RebalancingInfo(NamedTuple):
+    steps: tuple[RebalancingStep, ...]
+    """In the order in which they are done; those under way come first."""
+    operation: str | None
+    """None: nothing was begun."""
+
+
 class ClusterStatus(NamedTuple):
     cluster_id: ClusterId
     node: NodeId

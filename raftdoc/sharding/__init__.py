@@ -15,6 +15,7 @@ anything out.
 
 from raftdoc.sharding.placement import catalog_voters, choose, first_leader, plan, target
 from raftdoc.sharding.quorums import at_risk
+from raftdoc.sharding.rebalancing import Relocation, leaderships, relocations
 from raftdoc.sharding.steps import Change, Done, GiveUp, GroupState, HandOver, Step, Wait, next_step
 from raftdoc.sharding.view import GroupView, Move, NodeState, NodeView, View
 
@@ -28,6 +29,7 @@ __all__ = [
     "Move",
     "NodeState",
     "NodeView",
+    "Relocation",
     "Step",
     "View",
     "Wait",
@@ -35,7 +37,9 @@ __all__ = [
     "catalog_voters",
     "choose",
     "first_leader",
+    "leaderships",
     "next_step",
     "plan",
+    "relocations",
     "target",
 ]

@@ -1,4 +1,4 @@
-"""What the commands of the catalog do: its identity, and databases. Those of membership stand beside."""
+"""What the commands of the catalog do: its identity, databases, passes. Those of membership stand beside."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from raftdoc.statemachine.catalog_membership import (
     set_node_state,
     settle_group,
 )
-from raftdoc.statemachine.catalog_records import ClusterRecord, DatabaseRecord
+from raftdoc.statemachine.catalog_records import ClusterRecord, DatabaseRecord, RebalancingRecord
 from raftdoc.statemachine.catalog_slice import CatalogSlice
 from raftdoc.statemachine.commands import Op
 from raftdoc.statemachine.dispatch import Command, Handler
@@ -73,6 +73,27 @@ def forget_database(target: CatalogSlice, command: Command) -> Outcome:
     return Outcome(OK, time_ms=time_ms)
 
 
+def begin_rebalancing(target: CatalogSlice, command: Command) -> Outcome:
+    _, _, _, total = command
+    time_ms = target.staged.time_ms
+    known = target.rebalancing
+    if known.is_open:
+        return Outcome(OK, data=known.number, time_ms=time_ms)
+    target.set_rebalancing(RebalancingRecord(known.number + 1, total, is_open=True))
+    return Outcome(OK, created=True, data=known.number + 1, time_ms=time_ms)
+
+
+def end_rebalancing(target: CatalogSlice, command: Command) -> Outcome:
+    _, _, _, number, note = command
+    time_ms = target.staged.time_ms
+    known = target.rebalancing
+    if number != known.number or not number:
+        return Outcome("conflict", data=known.number, time_ms=time_ms)
+    if known.is_open:
+        target.set_rebalancing(known._replace(is_open=False, note=note))
+    return Outcome(OK, time_ms=time_ms)
+
+
 CATALOG_HANDLERS: Final[dict[int, Handler[CatalogSlice]]] = {
     Op.INITIALISE: initialise,
     Op.REGISTER_NODE: register_node,
@@ -83,4 +104,6 @@ CATALOG_HANDLERS: Final[dict[int, Handler[CatalogSlice]]] = {
     Op.SET_NODE_STATE: set_node_state,
     Op.PLACE_GROUP: place_group,
     Op.SETTLE_GROUP: settle_group,
+    Op.BEGIN_REBALANCING: begin_rebalancing,
+    Op.END_REBALANCING: end_rebalancing,
 }

@@ -15,9 +15,11 @@ from raftdoc.statemachine.catalog_records import (
     ClusterRecord,
     DatabaseRecord,
     NodeRecord,
+    RebalancingRecord,
     load_cluster,
     load_databases,
     load_nodes,
+    load_rebalancing,
 )
 from raftdoc.statemachine.catalog_slice import CatalogSlice
 from raftdoc.statemachine.digest import machine_digest
@@ -28,7 +30,7 @@ from raftdoc.statemachine.staging import Staged, load_number, load_progress
 from raftdoc.storage.engine import Engine
 from raftdoc.storage.keyspace import GroupKeys
 
-__all__ = ["CatalogMachine", "ClusterRecord", "DatabaseRecord", "NodeRecord"]
+__all__ = ["CatalogMachine", "ClusterRecord", "DatabaseRecord", "NodeRecord", "RebalancingRecord"]
 
 
 class CatalogMachine:
@@ -49,6 +51,7 @@ class CatalogMachine:
         self._nodes = load_nodes(engine, keys)
         self._databases = load_databases(engine, keys)
         self._next_group = GroupId(load_number(engine, keys, NEXT_GROUP_NAME, FIRST_GROUP))
+        self._rebalancing = load_rebalancing(engine, keys)
 
     @property
     def applied_index(self) -> Index:
@@ -89,6 +92,11 @@ class CatalogMachine:
         """Every group id given so far is below it."""
         return self._next_group
 
+    @property
+    def rebalancing(self) -> RebalancingRecord:
+        """The last rebalancing pass."""
+        return self._rebalancing
+
     def apply(self, entries: Sequence[Entry]) -> list[list[Outcome]]:
         """Apply the entries that follow applied_index, in one engine batch; return the outcomes per entry.
 
@@ -100,7 +108,15 @@ class CatalogMachine:
         if not entries:
             return []
         staged = Staged(self._engine, self._keys, self._progress)
-        target = CatalogSlice(staged, self._cluster, self._nodes, self._databases, self._next_group, CATALOG_HANDLERS)
+        target = CatalogSlice(
+            staged,
+            self._cluster,
+            self._nodes,
+            self._databases,
+            self._next_group,
+            self._rebalancing,
+            CATALOG_HANDLERS,
+        )
         outcomes = [self._apply_entry(target, entry) for entry in entries]
         staged.finish()
         self._engine.write(staged.changes)
@@ -121,6 +137,7 @@ class CatalogMachine:
         self._nodes = target.nodes
         self._databases = target.databases
         self._next_group = target.next_group
+        self._rebalancing = target.rebalancing
 
     def request_outcome(self, key: str) -> RequestRecord | None:
         """Return what is remembered of an idempotency key."""

@@ -16,6 +16,7 @@ from raftdoc.storage.keyspace import GroupKeys, prefix_stop
 
 CLUSTER_NAME: Final = "cluster"
 NEXT_GROUP_NAME: Final = "next_group"
+REBALANCING_NAME: Final = "rebalancing"
 NODE_PREFIX: Final = "node/"
 DATABASE_PREFIX: Final = "database/"
 
@@ -69,7 +70,18 @@ class DatabaseRecord(NamedTuple):
         return options
 
 
-def encode_record(record: ClusterRecord | NodeRecord | DatabaseRecord) -> bytes:
+class RebalancingRecord(NamedTuple):
+    """The last rebalancing pass; number 0: there was none yet."""
+
+    number: int = 0
+    total: int = 0
+    """How many steps were to be done when it began."""
+    is_open: bool = False
+    note: str = ""
+    """What it had to leave as it was."""
+
+
+def encode_record(record: ClusterRecord | NodeRecord | DatabaseRecord | RebalancingRecord) -> bytes:
     encoded: bytes = msgpack.packb(tuple(record))
     return encoded
 
@@ -87,6 +99,11 @@ def load_nodes(engine: Engine, keys: GroupKeys) -> dict[NodeId, NodeRecord]:
 def load_databases(engine: Engine, keys: GroupKeys) -> dict[str, DatabaseRecord]:
     records = [DatabaseRecord(*fields) for fields in _load(engine, keys, DATABASE_PREFIX)]
     return {record.name: record for record in records}
+
+
+def load_rebalancing(engine: Engine, keys: GroupKeys) -> RebalancingRecord:
+    stored = engine.get(keys.meta(REBALANCING_NAME))
+    return RebalancingRecord() if stored is None else RebalancingRecord(*_decode(keys, REBALANCING_NAME, stored))
 
 
 def _load(engine: Engine, keys: GroupKeys, prefix: str) -> list[Any]:

@@ -10,9 +10,11 @@ from raftdoc.statemachine.catalog_records import (
     DATABASE_PREFIX,
     NEXT_GROUP_NAME,
     NODE_PREFIX,
+    REBALANCING_NAME,
     ClusterRecord,
     DatabaseRecord,
     NodeRecord,
+    RebalancingRecord,
     encode_record,
 )
 from raftdoc.statemachine.dispatch import Handler
@@ -22,7 +24,7 @@ from raftdoc.statemachine.staging import Staged
 class CatalogSlice:
     """What the handlers of CatalogMachine work on: copies of everything, for it is small and seldom written."""
 
-    __slots__ = ("cluster", "databases", "handlers", "next_group", "nodes", "staged")
+    __slots__ = ("cluster", "databases", "handlers", "next_group", "nodes", "rebalancing", "staged")
 
     def __init__(
         self,
@@ -31,6 +33,7 @@ class CatalogSlice:
         nodes: Mapping[NodeId, NodeRecord],
         databases: Mapping[str, DatabaseRecord],
         next_group: GroupId,
+        rebalancing: RebalancingRecord,
         handlers: Mapping[int, Handler[CatalogSlice]],
     ) -> None:
         self.staged = staged
@@ -39,6 +42,7 @@ class CatalogSlice:
         self.nodes = dict(nodes)
         self.databases = dict(databases)
         self.next_group = next_group
+        self.rebalancing = rebalancing
 
     def set_database(self, record: DatabaseRecord) -> None:
         self.databases[record.name] = record
@@ -58,6 +62,10 @@ class CatalogSlice:
     def set_cluster(self, record: ClusterRecord) -> None:
         self.cluster = record
         self._put(CLUSTER_NAME, encode_record(record))
+
+    def set_rebalancing(self, record: RebalancingRecord) -> None:
+        self.rebalancing = record
+        self._put(REBALANCING_NAME, encode_record(record))
 
     def take_group(self) -> GroupId:
         """Return a group id that was never given before."""

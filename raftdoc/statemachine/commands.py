@@ -34,6 +34,8 @@ A command is a msgpack array, encoded once at the edge; the same bytes go to the
     70  SET_NODE_STATE      1    id, state
     71  PLACE_GROUP         1    group, generation, replicas, note
     72  SETTLE_GROUP        1    group, generation
+    73  BEGIN_REBALANCING   1    total
+    74  END_REBALANCING     1    number, note
 
 1-31 write documents, 32-47 change what a database is made of, 48-63 its life, 64-95 are of the catalog. An expected
 revision of 0 means that there must be no document, NEVER that no document will do.
@@ -97,6 +99,8 @@ class Op(IntEnum):
     SET_NODE_STATE = 70
     PLACE_GROUP = 71
     SETTLE_GROUP = 72
+    BEGIN_REBALANCING = 73
+    END_REBALANCING = 74
 
 
 def _encode(op: Op, idempotency: Idempotency | None, *fields: Any) -> bytes:
@@ -320,6 +324,22 @@ def settle_group(group: GroupId, generation: int) -> bytes:
     Outcome: ok, also when it is settled; conflict (the placement has changed since); group_not_found.
     """
     return _encode(Op.SETTLE_GROUP, None, group, generation)
+
+
+def begin_rebalancing(total: int) -> bytes:
+    """Begin a rebalancing pass of so many steps, unless one is under way.
+
+    Outcome: ok with data = its number, and created where it is a new one.
+    """
+    return _encode(Op.BEGIN_REBALANCING, None, total)
+
+
+def end_rebalancing(number: int, *, note: str = "") -> bytes:
+    """Say that a pass is over; `note` says what it had to leave as it was.
+
+    Outcome: ok, also when it was over; conflict (another pass has begun since, or this one never did).
+    """
+    return _encode(Op.END_REBALANCING, None, number, note)
 
 
 def create_database(

@@ -21,6 +21,8 @@ from raftdoc.database.requests import (
     MembershipInfo,
     MemberStatus,
     OperationInfo,
+    RebalancingInfo,
+    RebalancingStep,
     ReplicaStatus,
     Request,
 )
@@ -90,6 +92,7 @@ class FakeBackend:
         self.change_documents = updates.change_documents
         self.write_bulk = updates.write_bulk
         self.transfers: list[tuple[GroupId, NodeId | None]] = []
+        self.to_rebalance: tuple[RebalancingStep, ...] = ()
         self.nodes = {NODE: MembershipInfo(NODE, "http://127.0.0.1:8101", "127.0.0.1:7101", "here", "member", True, ())}
 
     def now_ns(self) -> int:
@@ -362,6 +365,10 @@ class FakeBackend:
 
     async def drain_member(self, request: Request, node: NodeId, *, undo: bool) -> MembershipInfo:
         return await self._change(request, node, "member" if undo else "draining")
+
+    async def rebalance(self, request: Request, *, dry_run: bool) -> RebalancingInfo:
+        self._read(request, None)
+        return RebalancingInfo(self.to_rebalance, None if dry_run or not self.to_rebalance else "rebalance-1")
 
     async def operation(self, request: Request, id: str) -> OperationInfo:
         kind, _, node = id.partition("-")

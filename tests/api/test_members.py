@@ -6,13 +6,16 @@ from typing import Any
 
 import pytest
 
+from raftdoc.database.requests import RebalancingStep
 from raftdoc.errors import ChangePending, NodeIdUsed, NodeUnreachable, OtherCluster, QuorumAtRisk
+from raftdoc.ids import GroupId, NodeId
 
 from .conftest import Api
-from .fake_backend import FakeBackend
+from .fake_backend import NODE, FakeBackend
 
 MEMBERS = "/v1/cluster/members"
 DRAIN = "/v1/cluster/drain"
+REBALANCE = "/v1/cluster/rebalance"
 JOINING = {
     "id": "n2",
     "store_id": "s2",
@@ -81,3 +84,26 @@ async def test_a_refusal_is_409_with_its_code(api: Api, backend: FakeBackend, re
 
 async def test_an_idempotency_key_means_nothing_here(api: Api) -> None:
     assert (await api("DELETE", f"{MEMBERS}/n1", Idempotency_Key="k")).code == "unknown_option"
+
+
+async def test_a_rebalancing_pass_says_its_steps_and_who_tells_how_far_it_is(api: Api, backend: FakeBackend) -> None:
+    backend.to_rebalance = (RebalancingStep(GroupId(1), "shop", "replica", NODE, NodeId("n2"), "node n1 is draining"),)
+    steps = [
+        {"group": 1, "database": "shop", "kind": "replica", "from": "n1", "to": "n2", "why": "node n1 is draining"}
+    ]
+    begun = await api("POST", REBALANCE)
+    assert (begun.status, begun["Location"]) == (202, "/v1/operations/rebalance-1")
+    assert begun.json() == {"moves": 1, "steps": steps, "operation": "rebalance-1"}
+
+
+async def test_a_dry_run_and_a_balanced_cluster_begin_nothing(api: Api, backend: FakeBackend) -> None:
+    balanced = await api("POST", REBALANCE, {})
+    assert (balanced.status, balanced.json()) == (200, {"moves": 0, "steps": [], "operation": None})
+    backend.to_rebalance = (RebalancingStep(GroupId(1), "shop", "leadership", NODE, NodeId("n2"), "why"),)
+    dry = await api("POST", REBALANCE, {"dry_run": True})
+    assert (dry.status, dry.json()["moves"], dry.json()["operation"]) == (200, 1, None)
+
+
+@pytest.mark.parametrize("body", [{"dry_run": "yes"}, {"dry": True}])
+async def test_a_rebalancing_pass_of_nonsense_is_400(api: Api, body: dict[str, Any]) -> None:
+    assert (await api("POST", REBALANCE, body)).status == 400

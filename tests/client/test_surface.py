@@ -56,6 +56,7 @@ REACHED_BY: dict[str, list[object]] = {
     "get_member": [AsyncClient.member],
     "remove_member": [AsyncClient.remove_member],
     "drain_member": [AsyncClient.drain],
+    "rebalance": [AsyncClient.rebalance],
     "get_operation": [AsyncClient.operation],
     "livez": [AsyncClient.call],
     "readyz": [AsyncClient.call],

@@ -90,6 +90,8 @@ EXAMPLES = [
     (commands.set_node_state(NodeId("n"), "draining"), [70, 1, None, "n", "draining"]),
     (commands.place_group(GroupId(3), 2, [NodeId("n")], note="why"), [71, 1, None, 3, 2, ["n"], "why"]),
     (commands.settle_group(GroupId(3), 2), [72, 1, None, 3, 2]),
+    (commands.begin_rebalancing(7), [73, 1, None, 7]),
+    (commands.end_rebalancing(2, note="why"), [74, 1, None, 2, "why"]),
 ]
 
 
