@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from raftdoc.cluster.directory import Directory
 from raftdoc.cluster.view import ClusterView
-from raftdoc.database.outcomes import result_of
+from raftdoc.database.outcomes import applied, result_of
 from raftdoc.database.requests import DatabaseInfo, Request
 from raftdoc.database.router import Router
 from raftdoc.errors import NotFound, UnknownOption
@@ -52,18 +52,20 @@ class Catalog:
             idempotency=request.idempotency,
         )
         outcome = await self._write(request, command, name)
-        await self._barrier(request)
-        record = self._record(name)
-        await self._until_ready(record, request)
+        with applied():
+            await self._barrier(request)
+            record = self._record(name)
+            await self._until_ready(record, request)
         return outcome, _info(record)
 
     async def drop(self, request: Request, name: str) -> Outcome:
-        """Close a database to every write, then forget it."""
+        """Close a database to every write, then forget it. Once it is closing, others finish what fails here."""
         outcome = await self._write(request, commands.drop_database(name, idempotency=request.idempotency), name)
-        await self._barrier(request)
-        record = self._directory.catalog.databases.get(name)
-        if record is not None and record.state == "closing":
-            await self.finish_drop(record, request.deadline_ns)
+        with applied():
+            await self._barrier(request)
+            record = self._directory.catalog.databases.get(name)
+            if record is not None and record.state == "closing":
+                await self.finish_drop(record, request.deadline_ns)
         return outcome
 
     async def finish_drop(self, record: DatabaseRecord, deadline_ns: int) -> None:

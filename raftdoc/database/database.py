@@ -21,6 +21,7 @@ from raftdoc.database.index_driver import IndexDriver
 from raftdoc.database.indexes import Indexes, IndexStatus
 from raftdoc.database.membership import KINDS, Membership
 from raftdoc.database.operations import Operations
+from raftdoc.database.outcomes import applied
 from raftdoc.database.queries import Queries
 from raftdoc.database.reads import Reads
 from raftdoc.database.rebalancing import KIND, Rebalancing
@@ -129,7 +130,8 @@ class Database:
         command = commands.create_collection(name, options, idempotency=request.idempotency)
         outcome = await self._writes.write(request, database, command, collection=name)
         request.min_index = request.indexes
-        return outcome, await self._reads.collection(request, database, name)
+        with applied():
+            return outcome, await self._reads.collection(request, database, name)
 
     async def drop_collection(self, request: Request, database: str, name: str) -> Outcome:
         command = commands.drop_collection(name, idempotency=request.idempotency)

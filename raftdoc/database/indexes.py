@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from raftdoc.cluster.directory import Directory, database_machine
+from raftdoc.database.outcomes import applied
 from raftdoc.database.reads import Reads
 from raftdoc.database.requests import OperationInfo, OperationState, Request
 from raftdoc.database.writes import Writes
@@ -51,7 +52,8 @@ class Indexes:
         command = commands.create_index(collection, definition, idempotency=request.idempotency)
         outcome = await self._writes.write(request, database, command, collection=collection)
         request.min_index = request.indexes
-        return outcome, await self.get(request, database, collection, definition.name)
+        with applied():
+            return outcome, await self.get(request, database, collection, definition.name)
 
     async def list(self, request: Request, database: str, collection: str) -> list[IndexStatus]:
         replica = await self._reads.barrier(request, database)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final, Literal
 
 from raftdoc.errors import CATALOGUE, Conflict, DuplicateKey, NotFound, NotIndexable, RaftdocError, StateCorrupt
@@ -25,6 +27,16 @@ def result_of(outcome: Outcome, names: dict[str, str]) -> Outcome:
     error = error_of(outcome.code, names, outcome.data)
     error.replayed = outcome.replayed
     raise error
+
+
+@contextmanager
+def applied() -> Iterator[None]:
+    """Let what is raised inside say that the write before it took effect: only what was to follow it failed."""
+    try:
+        yield
+    except RaftdocError as error:
+        error.outcome = "applied"
+        raise
 
 
 def error_of(code: str, names: dict[str, str], data: Any = None) -> RaftdocError:

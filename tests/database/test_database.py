@@ -18,7 +18,7 @@ from raftdoc.errors import (
     TooLarge,
     UnknownOption,
 )
-from raftdoc.ids import CATALOG_GROUP
+from raftdoc.ids import CATALOG_GROUP, NodeId
 from raftdoc.limits import ATOMIC_BATCH_BYTES_MAX
 from raftdoc.statemachine import commands
 from raftdoc.statemachine.outcome import Outcome, StoredDocument
@@ -288,6 +288,41 @@ async def test_a_dropped_database_is_gone_everywhere_and_its_name_can_be_used_ag
         )
         await world.create()
         assert await world.database("n1").collections(world.request(), DB) == []
+
+
+async def test_a_drop_that_is_not_finished_in_time_says_that_it_took_effect() -> None:
+    async with World(count=5) as world:
+        hosts = await create_among_five(world)
+        alive = next(id for id in world.ids if id not in hosts)
+        for id in hosts[:2]:
+            await world.stop(id)
+        with pytest.raises(DeadlineExceeded) as late:
+            await world.database(alive).drop_database(world.request(timeout_ms=2000), DB)
+        assert late.value.outcome == "applied"
+        with pytest.raises(NotFound):
+            await put(world, alive, "x", 1)
+
+
+async def test_a_database_that_is_not_ready_in_time_is_said_to_be_there() -> None:
+    async with World(count=5) as world:
+        hosts = await create_among_five(world)
+        # The next database goes to those first that have none yet.
+        others = [world.processes[id].persister for id in world.ids if id not in hosts]
+        for persister in others:
+            persister.is_stuck = True
+        alive = world.database(hosts[0])
+        with pytest.raises(DeadlineExceeded) as late:
+            await alive.create_database(world.request(timeout_ms=2000), "other", {})
+        assert late.value.outcome == "applied"
+        assert "other" in [info.name for info in await alive.databases(world.request())]
+        for persister in others:
+            persister.flow()
+
+
+async def create_among_five(world: World) -> list[NodeId]:
+    """Create the database on three of five nodes, and return them."""
+    await world.database("n1").create_database(world.request(), DB, {})
+    return list(world.processes[NodeId("n1")].directory.catalog.databases[DB].replicas)
 
 
 async def test_creating_a_database_twice_is_no_error_and_options_are_not_ignored() -> None:
