@@ -7,17 +7,29 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+from jepsen_lite.logs import GroupLog, differing
 from raftdoc.simulation.checkers.verdict import Report, report
 
-TRACEBACKS = ("Traceback (most recent call last)", "AssertionError")
+TRACEBACKS = (
+    "Traceback (most recent call last)",
+    "AssertionError",
+    "Task was destroyed but it is pending",
+    "exception was never retrieved",
+    "was never awaited",
+)
+SOCKETS_MAX = 100
+"""Of a node at rest: some to and from every peer, and those of the harness."""
 REPLICATED_APART = ("$requests", "$meta")
 """Parts of a digest that change with entries that write no document."""
 
 
-def check_cluster(found: Mapping[str, Any], directory: Path) -> Report:
-    """Judge logs, exit codes, directories and digests."""
+def check_cluster(
+    found: Mapping[str, Any], directory: Path, logs: Mapping[str, Mapping[str, GroupLog]] | None = None
+) -> Report:
+    """Judge what nodes printed, how they ended, and their directories, digests and logs."""
     inspected: Mapping[str, Any] = found.get("inspected", {})
     illegal = [*_tracebacks(directory), *_exits(found), *_unreadable(inspected), *_differing(inspected)]
+    illegal += [*differing(logs or {}, _committed(inspected)), *_leaks(found)]
     unknown = [] if len(inspected) > 1 else ["fewer than two directories to compare"]
     return report("cluster", illegal, unknown)
 
@@ -36,6 +48,21 @@ def _exits(found: Mapping[str, Any]) -> Iterator[str]:
     for one in found.get("exits", []):
         if not one["is_ordered"]:
             yield f"{one['node']} ended by itself with code {one['code']}"
+
+
+def _leaks(found: Mapping[str, Any]) -> Iterator[str]:
+    for node, count in found.get("sockets", {}).items():
+        if count > SOCKETS_MAX:
+            yield f"{node} had {count} sockets open when all was done"
+
+
+def _committed(inspected: Mapping[str, Any]) -> dict[tuple[str, str], int]:
+    """Return up to where each node's state has applied each group: that is committed."""
+    return {
+        (node, str(group["group"])): group["applied_index"]
+        for node, one in inspected.items()
+        for group in one.get("groups", [])
+    }
 
 
 def _unreadable(inspected: Mapping[str, Any]) -> Iterator[str]:

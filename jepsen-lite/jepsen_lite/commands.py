@@ -40,6 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     grid.add_argument("--seconds", type=float, default=30.0)
     grid.add_argument("--seed", type=int, default=1)
     grid.add_argument("--store", type=Path, default=STORE)
+    grid.add_argument("--again", action="store_true", help="run those again that were not ok")
     commands.add_parser("list", help="show workloads and faults, and what cannot be had here")
     options = parser.parse_args(arguments)
     if options.command == "run":
@@ -54,7 +55,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(line)
         return 0
     if options.command == "grid":
-        is_ok = run_grid(execute, options.store, seconds=options.seconds, seed=options.seed, chosen=options.cells)
+        is_ok = run_grid(
+            execute,
+            options.store,
+            seconds=options.seconds,
+            seed=options.seed,
+            chosen=options.cells,
+            is_again=options.again,
+        )
         return 0 if is_ok else 1
     return _list()
 

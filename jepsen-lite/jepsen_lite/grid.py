@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from jepsen_lite.faults.registry import FAULTS, WIDE
-from jepsen_lite.judge import Judgement
+from jepsen_lite.judge import Judgement, summary
 from jepsen_lite.options import Options
 from jepsen_lite.workloads.registry import SKIPPED, WORKLOADS
 
 NODES: Final = 3
 RESULTS: Final = "grid.jsonl"
+TABLE: Final = "grid.md"
 PAIRS: Final = (
     ("membership", "membership-churn,partition-halves"),
     ("membership", "membership-churn,kill"),
@@ -23,6 +24,8 @@ PAIRS: Final = (
     ("register", "pause,partition-leader"),
     ("register", "clock-jump,pause"),
     ("register", "clock-rate,partition-one-way"),
+    ("register", "wall-clock-jump,partition-leader"),
+    ("duplicates", "wall-clock-jump,power-loss"),
     ("counter", "clock-skew,transfer"),
     ("set", "power-loss,term"),
     ("queue", "torn-tail,partition-node"),
@@ -67,16 +70,25 @@ def cells() -> list[Cell]:
 
 
 def run_grid(
-    execute: Callable[[Options, Path], Judgement], store: Path, *, seconds: float, seed: int, chosen: Sequence[str]
+    execute: Callable[[Options, Path], Judgement],
+    store: Path,
+    *,
+    seconds: float,
+    seed: int,
+    chosen: Sequence[str],
+    is_again: bool = False,
 ) -> bool:
     """Run the cells that were not run yet with these seconds and this seed; print the table. Return whether all are ok.
 
     Args:
         chosen: parts of names of cells; empty: all.
+        is_again: run those again as well that were not ok.
     """
     store.mkdir(parents=True, exist_ok=True)
     path = store / RESULTS
     done = {row["cell"]: row for row in _rows(path) if (row["seconds"], row["seed"]) == (seconds, seed)}
+    if is_again:
+        done = {name: row for name, row in done.items() if row["verdict"] == "ok"}
     wanted = [cell for cell in cells() if not chosen or any(part in cell.name for part in chosen)]
     for cell in wanted:
         if cell.name not in done:
@@ -86,6 +98,7 @@ def run_grid(
         _print(done[cell.name])
     for name, why in SKIPPED.items():
         print(f"{'skipped':8} {name}: {why}")
+    (store / TABLE).write_text("\n".join(_table([done[cell.name] for cell in wanted])) + "\n")
     verdicts = [done[cell.name]["verdict"] for cell in wanted]
     print(f"{verdicts.count('ok')} of {len(wanted)} cells are ok")
     return all(verdict == "ok" for verdict in verdicts)
@@ -99,7 +112,18 @@ def _run(
     row: dict[str, Any] = {"cell": cell.name, "seconds": seconds, "seed": seed, "directory": directory.name}
     judgement = execute(plan, directory)
     bad = {one.checker: list(one.details[:3]) for one in judgement.reports if one.details}
-    return {**row, "verdict": judgement.verdict.value, "reports": bad}
+    return {**row, **summary(directory), "verdict": judgement.verdict.value, "reports": bad}
+
+
+def _table(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """Yield the lines of a table in Markdown."""
+    yield "| workload | faults, and how often others noticed them | ok | failed | unknown | verdict |"
+    yield "|---|---|---|---|---|---|"
+    for row in rows:
+        workload, _, nemesis = row["cell"].partition("/")
+        seen = ", ".join(f"{name} {row['seen'].get(name, 0)}" for name in nemesis.split("+"))
+        counts = " | ".join(str(row["operations"].get(type_, 0)) for type_ in ("ok", "fail", "info"))
+        yield f"| {workload} | {seen} | {counts} | {row['verdict']} |"
 
 
 def _rows(path: Path) -> Iterator[dict[str, Any]]:
@@ -109,6 +133,8 @@ def _rows(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def _print(row: dict[str, Any]) -> None:
-    print(f"{row['verdict']:8} {row['cell']:52} {row['directory']}", flush=True)
+    counts = " ".join(f"{count} {type_}" for type_, count in sorted(row["operations"].items()))
+    starved = f", starved for {row['starved_s']:.0f} s" if row["starved_s"] >= 1 else ""
+    print(f"{row['verdict']:8} {row['cell']:52} {row['directory']} ({counts}{starved})", flush=True)
     for checker, details in row["reports"].items():
         print(f"         {checker}: {str(details)[:300]}", flush=True)

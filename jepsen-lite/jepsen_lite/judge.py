@@ -51,15 +51,23 @@ def judge(directory: Path) -> Judgement:
     workload = WORKLOADS[options.workload]()
     reports = [*_guarded(options.workload, lambda: type(workload).check(evidence))]
     if workload.is_resolved:
-        reports += _guarded("resolution", lambda: [resolve(evidence.operations, evidence.effects).report])
+        reports += _guarded("resolution", lambda: [_resolution(evidence)])
     reports += _guarded("errors", lambda: [_check_errors(events)])
-    reports += _guarded("cluster", lambda: [check_cluster(found, directory)])
+    reports += _guarded("cluster", lambda: [check_cluster(found, directory, _logs(directory))])
     exchanges = _read(directory, "exchanges.json")
     reports += _guarded("sanity", lambda: [_sanity(events, options, workload.ok_min, found, exchanges)])
     reports.append(report("run", [], list(found["troubles"])))
     judgement = Judgement(worst(one.verdict for one in reports), reports)
     _write_results(directory, judgement, events)
     return judgement
+
+
+def summary(directory: Path) -> dict[str, Any]:
+    """Return a run in numbers: operations by outcome, how often its faults were noticed, what the machine withheld."""
+    found = _read(directory, "run.json")
+    events = read_history(directory / "history.jsonl")
+    counts = Counter(event.type for event in events if event.process != NEMESIS and event.type != "invoke")
+    return {"operations": dict(counts), "seen": found.get("seen", {}), "starved_s": found.get("starved_s", 0.0)}
 
 
 def _guarded(name: str, check: Callable[[], Sequence[Report]]) -> list[Report]:
@@ -71,9 +79,18 @@ def _guarded(name: str, check: Callable[[], Sequence[Report]]) -> list[Report]:
 
 
 def _evidence(directory: Path, events: Sequence[Event], found: Mapping[str, Any]) -> Evidence:
-    requests = _read(directory, "requests.json") if (directory / "requests.json").exists() else {}
+    is_looked_up = (directory / "requests.json").exists()
+    requests = _read(directory, "requests.json") if is_looked_up else {}
     effects = {id_: _places(record) for id_, record in requests.items() if record is not None}
-    return Evidence(events, operations(events), effects, found.get("final"))
+    # A workload's last look means nothing beside keys that nobody asked for.
+    final = found.get("final") if is_looked_up else None
+    return Evidence(events, operations(events), effects, final, is_looked_up, found.get("starved_s", 0.0))
+
+
+def _resolution(evidence: Evidence) -> Report:
+    if not evidence.is_looked_up:
+        return report("resolution", [], ["the cluster was not asked about its keys: it did not heal"])
+    return resolve(evidence.operations, evidence.effects).report
 
 
 def _places(record: Mapping[str, Any]) -> list[RaftPosition]:
@@ -149,6 +166,10 @@ def _stamps(events: Sequence[Event], exchanges: Exchanges) -> list[str]:
 
 def _read(directory: Path, name: str) -> Any:
     return json.loads((directory / name).read_text())
+
+
+def _logs(directory: Path) -> Any:
+    return _read(directory, "logs.json") if (directory / "logs.json").exists() else {}
 
 
 def _write_results(directory: Path, judgement: Judgement, events: Sequence[Event]) -> None:

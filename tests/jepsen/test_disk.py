@@ -40,7 +40,7 @@ def disk(tmp_path: Path) -> Disk:
 
 def run(disk: Disk, path: Path, step: str, flags: int = 0) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", PROGRAM, str(path), str(flags), step]
-    environment = {**os.environ, **disk.environment}
+    environment = {**os.environ, **disk.environment, "LD_PRELOAD": disk.library}
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
 

@@ -18,6 +18,7 @@ from raftdoc.simulation.checkers.verdict import Verdict
 from raftdoc.simulation.history import Recorder
 
 from .harness import run
+from .recorded import healthy, write_run
 
 
 def test_the_grid_has_sixty_cells_of_different_names() -> None:
@@ -41,6 +42,7 @@ def test_a_grid_that_was_broken_off_goes_on_with_the_next_cell(tmp_path: Path) -
         ran.append(plan.nemesis[0])
         if len(ran) == 2:
             raise KeyboardInterrupt
+        write_run(directory, healthy())
         return Judgement(Verdict.OK, [])
 
     chosen = ["register/kill", "set/term"]
@@ -48,6 +50,22 @@ def test_a_grid_that_was_broken_off_goes_on_with_the_next_cell(tmp_path: Path) -
         run_grid(execute, tmp_path, seconds=1, seed=1, chosen=chosen)
     assert run_grid(execute, tmp_path, seconds=1, seed=1, chosen=chosen)
     assert ran == ["kill", "term", "term"]
+
+
+def test_what_was_not_ok_is_run_again_when_that_is_asked_for(tmp_path: Path) -> None:
+    ran: list[str] = []
+
+    def execute(plan: Options, directory: Path) -> Judgement:
+        ran.append(plan.nemesis[0])
+        write_run(directory, healthy())
+        return Judgement(Verdict.UNKNOWN if ran == ["kill"] else Verdict.OK, [])
+
+    chosen = ["register/kill", "set/term"]
+    assert not run_grid(execute, tmp_path, seconds=1, seed=1, chosen=chosen)
+    assert not run_grid(execute, tmp_path, seconds=1, seed=1, chosen=chosen)
+    assert run_grid(execute, tmp_path, seconds=1, seed=1, chosen=chosen, is_again=True)
+    assert ran == ["kill", "term", "kill"]
+    assert "| register | kill 1 | 60 | 0 | 1 | ok |" in (tmp_path / "grid.md").read_text()
 
 
 def test_the_list_names_what_is_skipped() -> None:

@@ -35,6 +35,14 @@ def test_an_acknowledged_write_whose_key_is_unknown_is_illegal(tmp_path: Path) -
     assert verdicts(write_run(tmp_path, run))["resolution"] == "illegal"
 
 
+def test_a_cluster_that_was_not_asked_about_its_keys_leaves_the_verdict_unknown(tmp_path: Path) -> None:
+    directory = write_run(tmp_path, healthy(), troubles=["after healing: n1 is not ready"])
+    (directory / "requests.json").unlink()
+    found = verdicts(directory)
+    assert (found["witness"], found["resolution"]) == ("unknown", "unknown")
+    assert judge(directory).verdict is Verdict.UNKNOWN
+
+
 def test_a_write_that_failed_for_certain_and_took_effect_is_illegal(tmp_path: Path) -> None:
     run = healthy()
     run.complete(run.invoke(0, "put", 55, "failed"), "fail", 55, "no_leader")
@@ -73,9 +81,12 @@ def test_an_error_that_no_client_may_meet_is_illegal(tmp_path: Path) -> None:
     [
         ({"exits": [{"node": "n2", "code": 70, "is_ordered": False}]}, "ended by itself"),
         ({"inspected": {"n1": {"code": 65, "error": "checksum"}}}, "does not open"),
+        ({"sockets": {"n1": 12, "n3": 400}}, "n3 had 400 sockets open"),
     ],
 )
-def test_a_node_that_ends_or_does_not_open_is_illegal(tmp_path: Path, change: dict[str, object], words: str) -> None:
+def test_a_node_that_ends_does_not_open_or_leaks_is_illegal(
+    tmp_path: Path, change: dict[str, object], words: str
+) -> None:
     directory = write_run(tmp_path, healthy())
     found = json.loads((directory / "run.json").read_text())
     (directory / "run.json").write_text(json.dumps({**found, **change}))
@@ -90,6 +101,19 @@ def test_replicas_that_differ_at_equal_applied_index_are_illegal(tmp_path: Path)
     found["inspected"]["n2"]["groups"][0]["digest"] = {"r": "2"}
     (directory / "run.json").write_text(json.dumps(found))
     assert verdicts(directory)["cluster"] == "illegal"
+
+
+@pytest.mark.parametrize(("place", "verdict"), [(7, "illegal"), (10, "ok")])
+def test_logs_agree_on_every_entry_that_is_committed(tmp_path: Path, place: int, verdict: str) -> None:
+    directory = write_run(tmp_path, healthy())
+    entries = [f"entry {index}" for index in range(1, 12)]
+    other = [*entries[:place], "another", *entries[place + 1 :]]
+    logs = {
+        "n1": {"1": {"first": 1, "digests": entries, "terms": [[1, 1]]}},
+        "n2": {"1": {"first": 4, "digests": other[3:], "terms": [[4, 1]]}},
+    }
+    (directory / "logs.json").write_text(json.dumps(logs))
+    assert verdicts(directory)["cluster"] == verdict
 
 
 def test_a_traceback_in_a_log_is_illegal(tmp_path: Path) -> None:

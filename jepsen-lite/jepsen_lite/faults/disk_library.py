@@ -71,8 +71,8 @@ class Disk:
         with control.open("r+b") as file:
             self._page = mmap.mmap(file.fileno(), PAGE_BYTES)
         data.mkdir(parents=True, exist_ok=True)
+        self.library = str(library.resolve())
         self.environment = {
-            "LD_PRELOAD": str(library.resolve()),
             "JEPSEN_DISK_ROOT": str(data.resolve()),
             "JEPSEN_DISK_CONTROL": str(control.resolve()),
             "JEPSEN_DISK_UNDO": str(self._undo.resolve()),

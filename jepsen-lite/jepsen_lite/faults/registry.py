@@ -45,6 +45,7 @@ FAULTS: Final[dict[str, Callable[[], Fault]]] = {
     "clock-jump": lambda: ClockFault("clock-jump", bend=clocks.jump),
     "clock-rate": lambda: ClockFault("clock-rate", bend=clocks.rate, kinds=("one", "leader")),
     "clock-skew": lambda: ClockFault("clock-skew", bend=clocks.skew),
+    "wall-clock-jump": lambda: ClockFault("wall-clock-jump", bend=clocks.jump, means=clocks.FAKE_TIME),
     "disk-full": disks.disk_full,
     "write-error": disks.write_error,
     "sync-error": disks.sync_error,

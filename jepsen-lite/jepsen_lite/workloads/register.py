@@ -10,7 +10,7 @@ from jepsen_lite.exchange import Answer, Request
 from jepsen_lite.workloads.workload import Evidence, command, insist, keyed, nothing, path_of
 from raftdoc.simulation.checkers.linearizability import check_linearizability
 from raftdoc.simulation.checkers.models import REGISTER
-from raftdoc.simulation.checkers.verdict import Report
+from raftdoc.simulation.checkers.verdict import Report, report
 from raftdoc.simulation.checkers.witness import check_witness
 
 COLLECTION = "registers"
@@ -134,6 +134,8 @@ def _witness(evidence: Evidence) -> Report:
 
     Refusals and deletions have no place that is told, and are left to the search: so are documents that come and go.
     """
+    if not evidence.is_looked_up:
+        return report("witness", [], ["the cluster was not asked about its keys: it did not heal"])
     placed = {id_: found[0] for id_, found in evidence.effects.items() if found}
     operations = [one for one in evidence.operations if one.type != "fail" and not _comes_and_goes(one.key or "")]
     return check_witness(operations, REGISTER, placed=placed)

@@ -26,7 +26,11 @@ class Evidence(NamedTuple):
     effects: Mapping[str, Sequence[RaftPosition]]
     """Where each write took effect that did, by idempotency key; of the group that the workload uses."""
     final: Any
-    """What the workload left in `final.json` when all was healed."""
+    """What the workload saw when all was healed."""
+    is_looked_up: bool = True
+    """Whether the cluster was asked about the keys; else `effects` is empty and says nothing."""
+    starved_s: float = 0.0
+    """For how long the machine gave the harness nothing."""
 
 
 class Workload(Protocol):
