@@ -10,7 +10,15 @@ from __future__ import annotations
 from random import Random
 from typing import Final
 
-from raftdoc.client.errors import DeadlineExceeded, InvalidAnswer, OutcomeUnknown, RaftdocError, TimedOut, Unreachable
+from raftdoc.client.errors import (
+    DeadlineExceeded,
+    InvalidAnswer,
+    OutcomeUnknown,
+    RaftdocError,
+    TimedOut,
+    Unreachable,
+    Untrusted,
+)
 
 BACKOFF_S_MIN: Final = 0.02
 BACKOFF_S_MAX: Final = 1.0
@@ -38,8 +46,13 @@ class RetryBudget:
         return True
 
 
-def may_repeat(error: RaftdocError, *, is_safe: bool) -> bool:
-    """Return whether the same request may be sent again. `is_safe`: doing it twice is doing it once."""
+def may_repeat(error: RaftdocError, *, is_safe: bool, is_alone: bool) -> bool:
+    """Return whether the same request may be sent again.
+
+    `is_safe`: doing it twice is doing it once. `is_alone`: no node is left that this call has not asked.
+    """
+    if isinstance(error, Untrusted):
+        return not is_alone
     if isinstance(error, OutcomeUnknown | InvalidAnswer):
         return is_safe
     if isinstance(error, DeadlineExceeded):

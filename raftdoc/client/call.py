@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from os import urandom
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 from urllib.parse import quote
 
 import orjson
@@ -18,6 +18,7 @@ NDJSON: Final = "application/x-ndjson"
 MERGE_PATCH: Final = "application/merge-patch+json"
 JSON_PATCH: Final = "application/json-patch+json"
 SAFE_METHODS: Final = frozenset({"GET", "HEAD"})
+T = TypeVar("T")
 
 
 class Call(NamedTuple):
@@ -54,22 +55,72 @@ class Answer(NamedTuple):
     fields: Mapping[str, str]
     """Header fields; names are looked up without regard to case."""
     body: bytes
+    idempotency_key: str | None = None
+    """Under which the write was sent."""
 
-    def json(self) -> Any:
+    def object(self) -> dict[str, Any]:
         """Return the body.
 
         Raises:
-            InvalidAnswer: it is not JSON.
+            InvalidAnswer: it is no JSON object.
         """
         try:
-            return orjson.loads(self.body)
+            value = orjson.loads(self.body)
         except ValueError as error:
-            raise InvalidAnswer(f"the answer is not JSON: {error}", status=self.status) from None
+            raise self.invalid(f"the answer is not JSON: {error}") from None
+        if not isinstance(value, dict):
+            raise self.invalid(f"the answer is no JSON object: {self.body[:60]!r}")
+        return value
+
+    def member(self, name: str, kind: type[T]) -> T:
+        """Return a member of the body.
+
+        Raises:
+            InvalidAnswer: there is none, or it is of another type.
+        """
+        return self.checked(self.object(), name, kind)
+
+    def checked(self, body: dict[str, Any], name: str, kind: type[T]) -> T:
+        """Return a member of the body, which the caller has read already; see `member`."""
+        value = body.get(name)
+        if not isinstance(value, kind):
+            raise self.invalid(f"the answer's {name} is no {kind.__name__}: {value!r:.60}")
+        return value
+
+    def each(self, name: str, read: Callable[[dict[str, Any]], T]) -> list[T]:
+        """Return what `read` makes of each element of a member.
+
+        Raises:
+            InvalidAnswer: it cannot.
+        """
+        elements = self.member(name, list)
+        try:
+            return [read(element) for element in elements]
+        except (KeyError, TypeError, AttributeError) as error:
+            raise self.invalid(f"the answer's {name} are not what they should be: {error!r}") from None
+
+    def invalid(self, detail: str) -> InvalidAnswer:
+        """Return the error for an answer that is none, though it says that the call succeeded."""
+        node = self.fields.get("Raftdoc-Node")
+        return InvalidAnswer(detail, status=self.status, node=node, idempotency_key=self.idempotency_key)
 
 
 def path_of(*segments: str) -> str:
-    """Return a path below /v1, each segment percent-encoded."""
-    return "/v1/" + "/".join([quote(segment, safe="") for segment in segments])
+    """Return a path below /v1, each segment percent-encoded.
+
+    Raises:
+        InvalidUse: a segment is no text, or none that UTF-8 can carry.
+    """
+    return "/v1/" + "/".join([_segment(segment) for segment in segments])
+
+
+def _segment(text: object) -> str:
+    try:
+        if isinstance(text, str):
+            return quote(text, safe="")
+    except UnicodeEncodeError:
+        pass  # half of a surrogate pair is no text either
+    raise InvalidUse(f"a name is a string of valid Unicode, not {text!r:.60}")
 
 
 def query_of(parameters: Mapping[str, object]) -> str:
@@ -115,9 +166,9 @@ def make_call(
     return Call(method, path, database, body, fields, is_safe, not is_read, key, options)
 
 
-def _field_value(text: str) -> str:
-    if not text.isascii() or not text.isprintable():
-        raise InvalidUse(f"a header field cannot carry {text[:60]!r}")
+def _field_value(text: object) -> str:
+    if not isinstance(text, str) or not text.isascii() or not text.isprintable():
+        raise InvalidUse(f"a revision or a key is printable ASCII, not {text!r:.60}")
     return text
 
 

@@ -8,7 +8,6 @@ async with AsyncClient(["http://127.0.0.1:8101", "http://127.0.0.1:8102"]) as cl
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import warnings
 from collections.abc import AsyncIterator, Mapping, Sequence
 from random import Random
@@ -80,7 +79,7 @@ class AsyncClient:
 
     def with_options(self, **changes: Any) -> AsyncClientView:
         """Return a view of this client whose calls have other options: see `CallOptions`."""
-        return AsyncClientView(self, dataclasses.replace(self._options, **changes))
+        return AsyncClientView(self, self._options.changed(changes))
 
     async def create_database(self, name: str, options: dict[str, Any] | None = None) -> AsyncDatabase:
         """Create a database that is not there, and return it when it accepts writes."""
@@ -96,12 +95,11 @@ class AsyncClient:
 
     async def databases(self) -> list[DatabaseInfo]:
         answer = await self.call("GET", path_of("dbs"), self._options)
-        return [database_info(info) for info in answer.json()["databases"]]
+        return answer.each("databases", database_info)
 
     async def cluster(self) -> dict[str, Any]:
         """Return members, groups and limits, as a node sees them."""
-        cluster: dict[str, Any] = (await self.call("GET", "/v1/cluster", self._options)).json()
-        return cluster
+        return (await self.call("GET", "/v1/cluster", self._options)).object()
 
     async def request_outcome(self, key: str, *, database: str | None = None) -> dict[str, Any] | None:
         """Return what became of the write with this idempotency key; None: no such write was decided as of now.
@@ -110,8 +108,7 @@ class AsyncClient:
         """
         path = path_of("requests", key) if database is None else path_of("dbs", database, "requests", key)
         with missing_is_answer("request_not_found"):
-            outcome: dict[str, Any] = (await self.call("GET", path, self._options, database=database)).json()
-            return outcome
+            return (await self.call("GET", path, self._options, database=database)).object()
         return None
 
     # The cluster ----------------------------------------------------------------------------------
@@ -123,33 +120,25 @@ class AsyncClient:
 
     async def members(self) -> list[dict[str, Any]]:
         """Return the nodes of the cluster, as the catalog has them."""
-        members: list[dict[str, Any]] = (await self.call("GET", "/v1/cluster/members", self._options)).json()["members"]
-        return members
+        return (await self.call("GET", "/v1/cluster/members", self._options)).member("members", list)
 
     async def member(self, node: str) -> dict[str, Any]:
-        member: dict[str, Any] = (await self.call("GET", path_of("cluster", "members", node), self._options)).json()
-        return member
+        return (await self.call("GET", path_of("cluster", "members", node), self._options)).object()
 
     async def add_member(self, member: Mapping[str, str]) -> dict[str, Any]:
         """Let a node join. `raftdoc serve --join` does this by itself."""
         body = encode(dict(member))
-        answer = await self.call("POST", "/v1/cluster/members", self._options, is_write=True, body=body)
-        added: dict[str, Any] = answer.json()
-        return added
+        return (await self.call("POST", "/v1/cluster/members", self._options, is_write=True, body=body)).object()
 
     async def remove_member(self, node: str) -> dict[str, Any]:
         """Begin to remove a node; its replicas move away first. `operation` tells how far that is."""
         path = path_of("cluster", "members", node)
-        removed: dict[str, Any] = (await self.call("DELETE", path, self._options, is_write=True)).json()
-        return removed
+        return (await self.call("DELETE", path, self._options, is_write=True)).object()
 
     async def drain(self, node: str, *, undo: bool = False) -> dict[str, Any]:
         """Begin to move the replicas of a node elsewhere; with `undo` it may have some again."""
         body = encode({"node": node, "undo": undo})
-        drained: dict[str, Any] = (
-            await self.call("POST", "/v1/cluster/drain", self._options, is_write=True, body=body)
-        ).json()
-        return drained
+        return (await self.call("POST", "/v1/cluster/drain", self._options, is_write=True, body=body)).object()
 
     async def rebalance(self, *, dry_run: bool = False) -> dict[str, Any]:
         """Begin to put replicas and leaderships where they belong; with `dry_run` only tell what that would be.
@@ -157,15 +146,11 @@ class AsyncClient:
         `operation` is the name of the pass, None where nothing was begun.
         """
         body = encode({"dry_run": dry_run})
-        begun: dict[str, Any] = (
-            await self.call("POST", "/v1/cluster/rebalance", self._options, is_write=True, body=body)
-        ).json()
-        return begun
+        return (await self.call("POST", "/v1/cluster/rebalance", self._options, is_write=True, body=body)).object()
 
     async def operation(self, name: str) -> dict[str, Any]:
         """Return how far a long operation is: a change of members, a rebalancing pass, the build of an index."""
-        operation: dict[str, Any] = (await self.call("GET", path_of("operations", name), self._options)).json()
-        return operation
+        return (await self.call("GET", path_of("operations", name), self._options)).object()
 
     def session(self) -> Session:
         """Return a session: `collection.with_options(session=...)` reads what was written and read in it before."""
@@ -187,15 +172,17 @@ class AsyncClient:
         Raises:
             RaftdocError: see the tree in `errors`.
         """
-        retrier = await self._ready(options)
-        return await retrier.run(self._make(method, path, options, is_write=is_write, **details))
+        deadline_s = asyncio.get_running_loop().time() + options.timeout_s
+        retrier = await self._ready(deadline_s)
+        return await retrier.run(self._make(method, path, options, is_write=is_write, **details), deadline_s)
 
     async def stream(
         self, method: str, path: str, options: CallOptions, *, is_write: bool = False, **details: Any
     ) -> AsyncIterator[bytes]:
         """Send a request and yield the body of its answer as it arrives."""
-        retrier = await self._ready(options)
-        async for piece in retrier.stream(self._make(method, path, options, is_write=is_write, **details)):
+        deadline_s = asyncio.get_running_loop().time() + options.timeout_s
+        retrier = await self._ready(deadline_s)
+        async for piece in retrier.stream(self._make(method, path, options, is_write=is_write, **details), deadline_s):
             yield piece
 
     def _make(self, method: str, path: str, options: CallOptions, *, is_write: bool, **details: Any) -> Call:
@@ -205,7 +192,7 @@ class AsyncClient:
             details.setdefault("key", new_key())
         return make_call(method, path, options, is_read=not is_write, **details)
 
-    async def _ready(self, options: CallOptions) -> Retrier:
+    async def _ready(self, deadline_s: float) -> Retrier:
         """Return what sends calls, of this event loop, once the cluster is known."""
         if self._is_closed:
             raise InvalidUse("the client is closed")
@@ -217,7 +204,7 @@ class AsyncClient:
         assert self._topology is not None
         assert self._retrier is not None
         if self._topology.is_due():
-            await self._topology.ready(options.timeout_s)
+            await self._topology.ready(deadline_s)
         return self._retrier
 
     def _bind(self, loop: asyncio.AbstractEventLoop) -> None:

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Generic, TypeAlias
+from typing import Any, Generic, TypeAlias, cast
 
-from raftdoc.client.call import JSON_PATCH, MERGE_PATCH, NDJSON, Answer, path_of, query_of
+from raftdoc.client.call import NDJSON, Answer, path_of, query_of
 from raftdoc.client.caller import Caller
 from raftdoc.client.cursor import AsyncCursor, QueryOptions, Sort, optional_sort, sort_document
 from raftdoc.client.errors import BulkWriteError, InvalidUse, NotFound, missing_is_answer
 from raftdoc.client.exchange import (
     Projection,
     bulk_result,
+    chosen_by,
+    filter_document,
     if_match,
+    list_of,
+    patch_content,
     path_segment,
     projection_document,
     results_of,
     written,
 )
-from raftdoc.client.operations import Operation, Update
+from raftdoc.client.operations import Operation, Update, check_replacement, line_of
 from raftdoc.client.options import CallOptions
 from raftdoc.client.values import (
     BulkWriteResult,
@@ -55,7 +58,7 @@ class AsyncCollection(Generic[DocumentT]):
 
     def with_options(self, **changes: Any) -> AsyncCollection[DocumentT]:
         """Return this collection with other options for its calls: see `CallOptions`."""
-        options = dataclasses.replace(self._options, **changes)
+        options = self._options.changed(changes)
         return AsyncCollection(self._caller, self.database, self.name, options)
 
     # One document by its id -----------------------------------------------------------------------
@@ -69,7 +72,7 @@ class AsyncCollection(Generic[DocumentT]):
         """Return a document with its revision; None: there is none."""
         with missing_is_answer("document_not_found", "collection_not_found"):
             answer = await self._call("GET", self._document_path(id))
-            return Versioned(answer.json(), answer.fields.get("ETag", ""))
+            return Versioned(cast("DocumentT", answer.object()), answer.fields.get("ETag", ""))
         return None
 
     async def exists(self, id: DocumentId) -> bool:
@@ -117,8 +120,10 @@ class AsyncCollection(Generic[DocumentT]):
             DuplicateKey: one with this id exists.
         """
         answer = await self._call("POST", f"{self._path}/docs", is_write=True, body=encode_document(document))
-        body = answer.json()
-        return InsertOneResult(body["_id"], body["etag"])
+        body = answer.object()
+        if "_id" not in body:
+            raise answer.invalid("the answer has no _id")
+        return InsertOneResult(body["_id"], answer.checked(body, "etag", str))
 
     async def insert_many(self, documents: Iterable[DocumentT], *, atomic: bool = False) -> InsertManyResult:
         """Create documents, each for itself, or with `atomic` all or none.
@@ -126,6 +131,7 @@ class AsyncCollection(Generic[DocumentT]):
         Raises:
             BulkWriteError: some were not created; `results` says of each what became of it.
         """
+        documents = list_of(documents, "insert_many takes a list of documents")
         lines = [encode_document(document) for document in documents]
         if not lines:
             raise InvalidUse("insert_many needs at least one document")
@@ -135,6 +141,8 @@ class AsyncCollection(Generic[DocumentT]):
         if any(result.error is not None for result in results):
             failed = sum(result.error is not None for result in results)
             raise BulkWriteError(f"{failed} of {len(results)} documents were not created", results=results)
+        if len(results) < len(lines):
+            raise answer.invalid(f"the answer says what became of {len(results)} of {len(lines)} documents")
         return InsertManyResult(tuple([result.id for result in results if result.id is not None]))
 
     # Updates and deletions ------------------------------------------------------------------------
@@ -149,8 +157,8 @@ class AsyncCollection(Generic[DocumentT]):
             PreconditionFailed: it is not at `if_revision`.
             Conflict: a `test` of the JSON patch failed.
         """
-        media = MERGE_PATCH if isinstance(patch, Mapping) else JSON_PATCH
-        body = encode(dict(patch) if isinstance(patch, Mapping) else list(patch))
+        media, content = patch_content(patch)
+        body = encode(content)
         conditions = if_match(if_revision)
         path = self._document_path(id)
         answer = await self._call("PATCH", path, is_write=True, body=body, media=media, conditions=conditions)
@@ -188,19 +196,18 @@ class AsyncCollection(Generic[DocumentT]):
 
     async def replace_one(self, filter: Filter, replacement: DocumentT, *, upsert: bool = False) -> UpdateResult:
         """Replace the first document that matches; its `_id` stays."""
-        if any(name.startswith("$") for name in replacement):
-            raise InvalidUse("a replacement is a document: operators are for update_one")
+        check_replacement(replacement)
         return await self._update({"filter": filter, "update": replacement, "upsert": upsert})
 
     async def delete_one(self, filter: Filter, *, sort: Sort | None = None) -> DeleteResult:
         """Delete the first document that matches, by `sort` or by id."""
-        members = {"filter": filter, "sort": optional_sort(sort)}
-        return DeleteResult((await self._write("delete", members)).json()["deleted"])
+        members = {"filter": chosen_by(filter), "sort": optional_sort(sort)}
+        return DeleteResult((await self._write("delete", members)).member("deleted", int))
 
     async def delete_many(self, filter: Filter, *, atomic: bool = False) -> DeleteResult:
         """Delete all documents that match."""
-        answer = await self._write("delete", {"filter": filter, "multi": True}, atomic=atomic)
-        return DeleteResult(answer.json()["deleted"])
+        answer = await self._write("delete", {"filter": chosen_by(filter), "multi": True}, atomic=atomic)
+        return DeleteResult(answer.member("deleted", int))
 
     async def find_one_and_update(
         self,
@@ -229,6 +236,7 @@ class AsyncCollection(Generic[DocumentT]):
         return_after: bool = False,
     ) -> DocumentT | None:
         """Replace the first document that matches and return it as it was, or with `return_after` as it is then."""
+        check_replacement(replacement)
         members = {"filter": filter, "update": replacement, "upsert": upsert}
         returned = "after" if return_after else "before"
         return await self._find_and_modify({**members, "return": returned}, projection, sort)
@@ -247,7 +255,8 @@ class AsyncCollection(Generic[DocumentT]):
         Raises:
             BulkWriteError: some failed; `results` has one entry for each that was tried.
         """
-        lines = [operation.line() for operation in operations]
+        operations = list_of(operations, "bulk_write takes a list of operations")
+        lines = [line_of(operation) for operation in operations]
         if not lines:
             raise InvalidUse("bulk_write needs at least one operation")
         path = f"{self._path}/bulk" + query_of({"ordered": None if ordered else False, "atomic": atomic or None})
@@ -278,13 +287,11 @@ class AsyncCollection(Generic[DocumentT]):
         }
         body = encode({member: value for member, value in members.items() if value is not None})
         answer = await self._call("POST", f"{self._path}/indexes", is_write=True, body=body)
-        return str(answer.json()["name"])
+        return answer.member("name", str)
 
     async def indexes(self) -> list[dict[str, Any]]:
         """Return the indexes: definition, state, size."""
-        answer = await self._call("GET", f"{self._path}/indexes")
-        indexes: list[dict[str, Any]] = answer.json()["indexes"]
-        return indexes
+        return (await self._call("GET", f"{self._path}/indexes")).member("indexes", list)
 
     async def index(self, name: str) -> dict[str, Any]:
         """Return one index: `state` is building, ready or failed.
@@ -292,8 +299,7 @@ class AsyncCollection(Generic[DocumentT]):
         Raises:
             NotFound: there is none of this name.
         """
-        index: dict[str, Any] = (await self._call("GET", f"{self._path}/indexes/{path_segment(name)}")).json()
-        return index
+        return (await self._call("GET", f"{self._path}/indexes/{path_segment(name)}")).object()
 
     async def drop_index(self, name: str) -> bool:
         """Delete an index; False: there was none."""
@@ -319,7 +325,7 @@ class AsyncCollection(Generic[DocumentT]):
     ) -> AsyncCursor[DocumentT]:
         """Return a cursor over the documents that match. No I/O before it is read."""
         query = QueryOptions(
-            filter=dict(filter or {}),
+            filter=filter_document(filter),
             projection=projection_document(projection),
             sort=optional_sort(sort),
             limit=limit,
@@ -343,31 +349,27 @@ class AsyncCollection(Generic[DocumentT]):
 
     async def count_documents(self, /, filter: Filter | None = None, **options: Any) -> int:
         """Return how many documents match. `options`: hint, limit, skip, max_time_ms, ..."""
-        body = await self._query("count", {"filter": dict(filter or {}), **options})
-        return int(body["count"])
+        answer = await self._query("count", {"filter": filter_document(filter), **options})
+        return answer.member("count", int)
 
     async def estimated_document_count(self) -> int:
         """Return how many documents there are, from the collection's own counter."""
-        info = (await self._call("GET", self._path)).json()
-        return int(info["document_count"])
+        return (await self._call("GET", self._path)).member("document_count", int)
 
     async def distinct(self, /, field: str, filter: Filter | None = None, **options: Any) -> list[Json]:
         """Return the different values of a field among the documents that match."""
-        body = await self._query("distinct", {"field": field, "filter": dict(filter or {}), **options})
-        values: list[Json] = body["values"]
-        return values
+        answer = await self._query("distinct", {"field": field, "filter": filter_document(filter), **options})
+        return answer.member("values", list)
 
     async def aggregate(self, /, pipeline: Sequence[Mapping[str, Any]], **options: Any) -> list[Document]:
         """Return what the pipeline makes of the documents."""
-        body = await self._query("aggregate", {"pipeline": list(pipeline), **options})
-        documents: list[Document] = body["documents"]
-        return documents
+        stages = list_of(pipeline, "a pipeline is a list of stages")
+        return (await self._query("aggregate", {"pipeline": stages, **options})).member("documents", list)
 
     async def get_many(self, ids: Iterable[DocumentId]) -> list[DocumentT]:
         """Return the documents with these ids that there are, in the order of the ids given."""
-        body = await self._query("get-many", {"ids": list(ids)})
-        documents: list[DocumentT] = body["documents"]
-        return documents
+        answer = await self._query("get-many", {"ids": list_of(ids, "get_many takes a list of ids")})
+        return answer.member("documents", list)
 
     # Inside ---------------------------------------------------------------------------------------
 
@@ -380,31 +382,35 @@ class AsyncCollection(Generic[DocumentT]):
         return await self._call("POST", path, is_write=True, body=body)
 
     async def _update(self, members: Mapping[str, Any], *, atomic: bool = False) -> UpdateResult:
+        chosen_by(members["filter"])
         answer = await self._write("update", members, atomic=atomic)
-        body = answer.json()
+        body = answer.object()
+        modified = answer.checked(body, "modified", int)
         if body.get("refused"):
             raise BulkWriteError(
-                f"{body['refused']} documents did not take the update, {body['modified']} did",
+                f"{body['refused']} documents did not take the update, {modified} did",
                 status=answer.status,
                 problem=body,
                 outcome="applied",
             )
-        return UpdateResult(body["matched"], body["modified"], body["upserted_id"])
+        return UpdateResult(answer.checked(body, "matched", int), modified, body.get("upserted_id"))
 
     async def _find_and_modify(
         self, members: Mapping[str, Any], projection: Projection | None, sort: Sort | None
     ) -> DocumentT | None:
+        chosen_by(members["filter"])
         shown = {"projection": projection_document(projection), "sort": optional_sort(sort)}
-        answer = await self._write("find-and-modify", {**members, **shown})
-        document: DocumentT | None = answer.json()["document"]
-        return document
+        body = (answer := await self._write("find-and-modify", {**members, **shown})).object()
+        if "document" in body and body["document"] is None:
+            return None
+        return cast("DocumentT", answer.checked(body, "document", dict))
 
-    async def _query(self, name: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        answer = await self._call("POST", f"{self._path}/{name}", body=encode(body))
-        result: dict[str, Any] = answer.json()
-        return result
+    async def _query(self, name: str, body: Mapping[str, Any]) -> Answer:
+        return await self._call("POST", f"{self._path}/{name}", body=encode(body))
 
     def _document_path(self, id: DocumentId) -> str:
         if isinstance(id, str):
             return f"{self._path}/docs/{path_segment(id)}"
+        if not isinstance(id, int | float | dict):
+            raise InvalidUse(f"an id is a string, a number, a boolean or a tagged scalar, not {id!r:.60}")
         return f"{self._path}/docs/{path_segment(encode(id).decode())}?id_type=json"

@@ -24,10 +24,17 @@ def optional_sort(sort: Sort | None) -> dict[str, int] | None:
 
 
 def sort_document(sort: Sort, direction: int = 1) -> dict[str, int]:
-    """Return a sort as the API takes it."""
+    """Return a sort as the API takes it.
+
+    Raises:
+        InvalidUse: it is none.
+    """
     if isinstance(sort, str):
         return {sort: direction}
-    return dict(sort)
+    try:
+        return dict(sort)
+    except (TypeError, ValueError):
+        raise InvalidUse(f"a sort is a field, or pairs of a field and 1 or -1, not {sort!r:.60}") from None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,8 +69,9 @@ class AsyncCursor(Generic[DocumentT]):
     """Read it once, with `async for`, `to_list` or `first`. Every page asks any node: a cursor has no state there."""
 
     def __init__(self, caller: Caller, database: str, path: str, options: CallOptions, query: QueryOptions) -> None:
-        if query.limit < 0 or query.skip < 0:
-            raise InvalidUse("limit and skip are 0 or more")
+        for name, count in (("limit", query.limit), ("skip", query.skip)):
+            if not isinstance(count, int) or count < 0:
+                raise InvalidUse(f"{name} is a whole number, 0 or more, not {count!r:.60}")
         self._caller = caller
         self._database = database
         self._path = path
@@ -105,36 +113,39 @@ class AsyncCursor(Generic[DocumentT]):
         answer = await self._caller.call(
             "POST", f"{self._path}/explain", self._options, database=self._database, body=encode(body)
         )
-        plan: dict[str, Any] = answer.json()
-        return plan
+        return answer.object()
 
     async def __aiter__(self) -> AsyncIterator[DocumentT]:
         if self._is_started:
             raise InvalidUse("a cursor is read once: call find again")
         self._is_started = True
         left = self._query.limit or None
-        skip, cursor = self._query.skip, None
+        skip = self._query.skip
+        cursor: str | None = None
         while left is None or left > 0:
-            page = await self._page(min(left or PAGE_DOCUMENTS, PAGE_DOCUMENTS), skip, cursor)
-            documents: list[DocumentT] = page["documents"]
+            documents, cursor = await self._page(min(left or PAGE_DOCUMENTS, PAGE_DOCUMENTS), skip, cursor)
             for document in documents:
                 yield document
-            cursor, skip = page["cursor"], 0
+            skip = 0
             if left is not None:
                 left -= len(documents)
             if cursor is None:
                 return
 
-    async def _page(self, limit: int, skip: int, cursor: str | None) -> dict[str, Any]:
+    async def _page(self, limit: int, skip: int, cursor: str | None) -> tuple[list[DocumentT], str | None]:
+        """Return the documents of a page, and where the next one begins; None: there is none."""
         body = self._query.body() | _bounds(limit, skip)
         if cursor is not None:
             body["cursor"] = cursor
         answer = await self._caller.call(
             "POST", f"{self._path}/query", self._options, database=self._database, body=encode(body)
         )
-        page: dict[str, Any] = answer.json()
+        page = answer.object()
         self.stats.append(page.get("stats", {}))
-        return page
+        following = page.get("cursor")
+        if following is not None and (not isinstance(following, str) or following == cursor):
+            raise answer.invalid(f"the answer's cursor leads nowhere: {following!r:.60}")
+        return answer.checked(page, "documents", list), following
 
     def _with(self, **changes: Any) -> AsyncCursor[DocumentT]:
         if self._is_started:

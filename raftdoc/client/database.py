@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any, overload
 
 from raftdoc.client.call import path_of
@@ -35,7 +34,7 @@ class AsyncDatabase:
 
     def with_options(self, **changes: Any) -> AsyncDatabase:
         """Return this database with other options for its calls: see `CallOptions`."""
-        return AsyncDatabase(self._caller, self.name, dataclasses.replace(self._options, **changes))
+        return AsyncDatabase(self._caller, self.name, self._options.changed(changes))
 
     async def create_collection(self, name: str, options: dict[str, Any] | None = None) -> AsyncCollection[Document]:
         """Create a collection with options; without options its first write does that as well."""
@@ -60,13 +59,12 @@ class AsyncDatabase:
     async def collections(self) -> list[CollectionInfo]:
         path = path_of("dbs", self.name, "collections")
         answer = await self._caller.call("GET", path, self._options, database=self.name)
-        return [collection_info(info) for info in answer.json()["collections"]]
+        return answer.each("collections", collection_info)
 
     async def info(self) -> dict[str, Any]:
         """Return what the cluster knows of this database."""
         answer = await self._caller.call("GET", path_of("dbs", self.name), self._options, database=self.name)
-        info: dict[str, Any] = answer.json()
-        return info
+        return answer.object()
 
 
 def collection_info(info: dict[str, Any]) -> CollectionInfo:

@@ -3,6 +3,7 @@
     RaftdocError                        carries code, status, retryable, outcome, problem, node, request_id
     ├── InvalidUse                      the calling code: a closed client, another event loop, a value JSON has not
     ├── Unreachable                     no node could be reached; nothing was sent
+    │   └── Untrusted                   a node's certificate is not to be trusted, or it speaks no TLS
     ├── InvalidAnswer                   what answered does not speak raftdoc's API: garbage, a proxy, a redirect
     │   └── Lost · TimedOut             the connection ended, or no answer came in the time of one attempt
     ├── WrongCluster                    the addresses belong to more than one cluster
@@ -25,6 +26,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Final
+
+OUTCOMES: Final = ("applied", "not_applied", "unknown")
 
 
 class RaftdocError(Exception):
@@ -67,6 +70,11 @@ class InvalidUse(RaftdocError):
 class Unreachable(RaftdocError):
     code = "unreachable"
     retryable = True
+
+
+class Untrusted(Unreachable):
+    code = "untrusted"
+    retryable = False
 
 
 class InvalidAnswer(RaftdocError):
@@ -169,7 +177,9 @@ _BY_STATUS: Final[dict[int, type[Refused]]] = {
 
 def error_of_problem(status: int, problem: Mapping[str, Any], **attributes: Any) -> RaftdocError:
     """Return the exception for an answer of `application/problem+json`."""
-    code, outcome = str(problem.get("code", "internal")), str(problem.get("outcome", "unknown"))
+    code, outcome = str(problem.get("code", "internal")), problem.get("outcome")
+    if outcome not in OUTCOMES:
+        outcome = "unknown"
     cls = _BY_CODE.get(code) or _BY_STATUS.get(status, Refused)
     if cls is DeadlineExceeded and outcome == "unknown":
         cls = OutcomeUnknown
@@ -177,7 +187,7 @@ def error_of_problem(status: int, problem: Mapping[str, Any], **attributes: Any)
         str(problem.get("detail") or problem.get("title") or code),
         code=code,
         status=status,
-        retryable=bool(problem.get("retryable", False)),
+        retryable=problem.get("retryable") is True,
         outcome=outcome,
         problem=dict(problem),
         node=problem.get("node"),

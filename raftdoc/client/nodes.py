@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Final
@@ -28,6 +28,10 @@ class NodeState:
     is_tls: bool
     id: str | None = None
     """As the cluster names it; None until it has been learned."""
+    cluster_id: str | None = None
+    """As it has said last."""
+    is_checked: bool = False
+    """Whether it has said so since it was last out of reach."""
     in_flight: int = 0
     latency_s: float = 0.0
     """Running mean; 0 before the first answer, so that it is tried."""
@@ -57,6 +61,7 @@ class NodeState:
     def failed(self, now_s: float) -> None:
         """Note that it did not answer; from the second time on it rests, longer each time."""
         self.failures += 1
+        self.is_checked = False
         if self.failures >= BREAK_AFTER:
             rest_s = min(REST_S_MAX, REST_S_MIN * 2 ** (self.failures - BREAK_AFTER))
             self.resting_until_s = now_s + rest_s
@@ -68,11 +73,13 @@ def parse_node(url: str) -> NodeState:
     Raises:
         InvalidUse: it is no such address.
     """
-    parts = urlsplit(url)
+    if not isinstance(url, str):
+        raise InvalidUse(f"an address is http://host:port, not {url!r:.60}")
     try:
+        parts = urlsplit(url)
         port = parts.port
     except ValueError:
-        port = None
+        raise InvalidUse(f"an address is http://host:port, not {url!r:.60}") from None
     if parts.scheme not in ("http", "https") or not parts.hostname or port is None or parts.path.strip("/"):
         raise InvalidUse(f"an address is http://host:port, not {url!r}")
     return NodeState(parts.hostname, port, parts.scheme == "https")
@@ -84,9 +91,10 @@ def parse_nodes(urls: Sequence[str]) -> list[NodeState]:
     Raises:
         InvalidUse: no address, or one that is none.
     """
-    if isinstance(urls, str) or not urls:
+    addresses = [] if isinstance(urls, str) or not isinstance(urls, Iterable) else list(urls)
+    if not addresses:
         raise InvalidUse("give the addresses of the nodes as a list: ['http://127.0.0.1:8101', ...]")
-    return list({node.address: node for node in map(parse_node, urls)}.values())
+    return list({node.address: node for node in map(parse_node, addresses)}.values())
 
 
 class Balancer:

@@ -18,7 +18,7 @@ class InsertOne:
     document: Mapping[str, Any]
 
     def line(self) -> dict[str, Json]:
-        return {"insert": dict(self.document)}
+        return {"insert": _dict(self.document)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class ReplaceOne:
             raise InvalidUse("ReplaceOne in bulk_write takes {'_id': ...}; its condition is if_revision")
         line = {
             "_id": id,
-            "document": dict(self.replacement),
+            "document": _dict(self.replacement),
             "upsert": self.upsert or None,
             "if_match": self.if_revision,
         }
@@ -74,7 +74,36 @@ class DeleteOne:
         return {"delete": {"_id": id}}
 
 
+def _dict(document: Mapping[str, Any]) -> dict[str, Any]:
+    if not isinstance(document, Mapping):
+        raise InvalidUse(f"a document is a dict, not {document!r:.60}")
+    return dict(document)
+
+
 Operation: TypeAlias = InsertOne | ReplaceOne | UpdateOne | DeleteOne
+
+
+def line_of(operation: Operation) -> dict[str, Json]:
+    """Return an operation as a line of a bulk.
+
+    Raises:
+        InvalidUse: it is none.
+    """
+    if not isinstance(operation, Operation):
+        raise InvalidUse(f"an operation is an InsertOne, ReplaceOne, UpdateOne or DeleteOne, not {operation!r:.60}")
+    return operation.line()
+
+
+def check_replacement(replacement: Mapping[str, Any]) -> None:
+    """Raise if a document that replaces another has operators in it.
+
+    Raises:
+        InvalidUse: it has, or is no document.
+    """
+    if not isinstance(replacement, Mapping):
+        raise InvalidUse(f"a replacement is a dict, not {replacement!r:.60}")
+    if any(isinstance(name, str) and name.startswith("$") for name in replacement):
+        raise InvalidUse("a replacement is a document: operators are for update_one")
 
 
 def split_filter(filter: Mapping[str, Any]) -> tuple[DocumentId, dict[str, Any]]:
@@ -83,6 +112,8 @@ def split_filter(filter: Mapping[str, Any]) -> tuple[DocumentId, dict[str, Any]]
     Raises:
         InvalidUse: it names none.
     """
+    if not isinstance(filter, Mapping):
+        raise InvalidUse(f"a filter is a dict, not {filter!r:.60}")
     rest = dict(filter)
     id = rest.pop("_id", None)
     if id is None:

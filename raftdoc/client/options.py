@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
 import ssl
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from raftdoc.client.errors import InvalidUse
 
@@ -37,10 +40,13 @@ class ClientOptions:
     """For `https` addresses; None: the system's certificates."""
 
     def __post_init__(self) -> None:
-        if self.balance not in BALANCES:
+        if self.balance not in list(BALANCES):
             raise InvalidUse(f"balance is one of {', '.join(BALANCES)}, not {self.balance!r}")
-        if self.connections_max < 1:
-            raise InvalidUse("connections_max is at least 1")
+        if type(self.connections_max) is not int or self.connections_max < 1:
+            raise InvalidUse(f"connections_max is a whole number of at least 1, not {self.connections_max!r:.60}")
+        _check_number("connect_timeout_s", self.connect_timeout_s, above=0)
+        _check_number("topology_interval_s", self.topology_interval_s, above=0)
+        _check_number("retry_rate_max", self.retry_rate_max, least=0, most=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,12 +64,36 @@ class CallOptions:
     sends the same write again, and it is done once."""
 
     def __post_init__(self) -> None:
-        if not 0 < self.timeout_s <= 600:
-            raise InvalidUse(f"timeout_s is above 0 and at most 600, not {self.timeout_s!r}")
+        _check_number("timeout_s", self.timeout_s, above=0, most=600)
         if self.consistency not in ("linearizable", "stale"):
             raise InvalidUse(f"consistency is linearizable or stale, not {self.consistency!r}")
-        if self.max_staleness_ms is not None and self.consistency != "stale":
-            raise InvalidUse("max_staleness_ms needs consistency='stale'")
+        if self.max_staleness_ms is not None:
+            _check_number("max_staleness_ms", self.max_staleness_ms, least=0, most=86_400_000)
+            if self.consistency != "stale":
+                raise InvalidUse("max_staleness_ms needs consistency='stale'")
+        if self.session is not None and not isinstance(self.session, Session):
+            raise InvalidUse(f"session is what client.session() returned, not {self.session!r:.60}")
+
+    def changed(self, changes: Mapping[str, Any]) -> CallOptions:
+        """Return the options with these changes.
+
+        Raises:
+            InvalidUse: there is no such option, or it cannot have this value.
+        """
+        known = [field.name for field in dataclasses.fields(self)]
+        for name in changes:
+            if name not in known:
+                raise InvalidUse(f"there is no option {name} of calls; there are: {', '.join(known)}")
+        return dataclasses.replace(self, **changes)
+
+
+def _check_number(
+    name: str, value: object, *, above: float = -math.inf, least: float = -math.inf, most: float = 86_400
+) -> None:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not above < value or not least <= value <= most:  # type: ignore[operator]
+        bound = f"above {above}" if above > least else f"at least {least}"
+        raise InvalidUse(f"{name} is a number {bound} and at most {most}, not {value!r:.60}")
 
 
 class Session:
@@ -82,7 +112,7 @@ class Session:
         """Take the `Raftdoc-Index` of an answer."""
         for part in token.split(","):
             group, _, index = part.partition(":")
-            if index.isdecimal() and int(index) > self._indexes.get(group, 0):
+            if len(index) < 20 and index.isdecimal() and int(index) > self._indexes.get(group, 0):
                 self._indexes[group] = int(index)
 
     @property

@@ -8,7 +8,7 @@ from collections import deque
 from typing import Final
 
 from raftdoc.client.connection import Connection
-from raftdoc.client.errors import InvalidUse, Unreachable
+from raftdoc.client.errors import InvalidUse, Unreachable, Untrusted
 from raftdoc.client.nodes import NodeState
 from raftdoc.client.options import ClientOptions
 
@@ -43,14 +43,15 @@ class Pool:
         Raises:
             Unreachable: the node does not take one, or none was given back in time.
         """
-        connect_timeout_s = min(timeout_s, self._options.connect_timeout_s)
+        until_s = self._loop.time() + timeout_s
         try:
-            async with asyncio.timeout(timeout_s):
+            async with asyncio.timeout_at(until_s):
                 while (connection := self.take()) is None and self._open_count >= self._options.connections_max:
                     await self._wait()
         except TimeoutError:
             raise Unreachable(f"all connections to {self.node.url} were busy for {timeout_s:.1f} s") from None
-        return connection or await self._open(connect_timeout_s)
+        left_s = max(0.001, until_s - self._loop.time())
+        return connection or await self._open(min(left_s, self._options.connect_timeout_s))
 
     def give_back(self, connection: Connection) -> None:
         """Take a connection back whose answer was read; one that cannot be used again is ended."""
@@ -93,6 +94,8 @@ class Pool:
                 )
         except TimeoutError:
             raise Unreachable(f"{node.url} did not take a connection within {timeout_s:.1f} s") from None
+        except ssl.SSLError as error:
+            raise Untrusted(f"{node.url} offers no TLS connection that can be trusted: {error}") from error
         except OSError as error:
             raise Unreachable(f"{node.url} cannot be reached: {error}") from error
         finally:

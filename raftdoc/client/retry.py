@@ -36,6 +36,9 @@ class Cluster(Protocol):
     def suspect(self) -> None:
         """Learn the topology anew soon: a node did not answer."""
 
+    async def check(self, node: NodeState, deadline_s: float) -> None:
+        """Make sure that a node is one of the cluster."""
+
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -55,27 +58,26 @@ class Retrier:
         self._random = random
         self._loop = asyncio.get_running_loop()
 
-    async def run(self, call: Call) -> Answer:
-        """Return the answer of a call that succeeded.
+    async def run(self, call: Call, deadline_s: float) -> Answer:
+        """Return the answer of a call that succeeded. The deadline is one of the loop's time.
 
         Raises:
             RaftdocError: see the tree of `errors`.
         """
-        return await self._repeat(call, self._exchange)
+        return await self._repeat(call, deadline_s, self._exchange)
 
-    async def stream(self, call: Call) -> AsyncIterator[bytes]:
+    async def stream(self, call: Call, deadline_s: float) -> AsyncIterator[bytes]:
         """Yield the body of an answer as it arrives. Attempts are repeated until a body begins, not after.
 
         Raises:
             InvalidAnswer: the body ended early.
         """
-        head, lease = await self._repeat(call, self._attempt)
+        head, lease = await self._repeat(call, deadline_s, self._attempt)
         async for piece in lease.pieces(head):
             yield piece
 
-    async def _repeat(self, call: Call, act: Act[T]) -> T:
+    async def _repeat(self, call: Call, deadline_s: float, act: Act[T]) -> T:
         """Return what one attempt returns, after as many as it takes."""
-        deadline_s = self._loop.time() + call.options.timeout_s
         self._budget.on_call()
         tried: list[NodeState] = []
         attempt, was_unknown = 0, False
@@ -87,7 +89,9 @@ class Retrier:
                 was_unknown = was_unknown or (call.is_write and error.outcome == "unknown")
                 delay_s = max(wait_s(attempt, error, self._random), error.retry_after_s)
                 is_late = self._loop.time() + delay_s >= deadline_s
-                if is_late or not may_repeat(error, is_safe=call.is_safe) or not self._budget.take():
+                is_alone = len(set(tried)) >= len(self._cluster.nodes())
+                repeats = may_repeat(error, is_safe=call.is_safe, is_alone=is_alone)
+                if is_late or not repeats or not self._budget.take():
                     raise final_error(error, was_unknown=was_unknown) from error.__cause__
             if delay_s:
                 await asyncio.sleep(delay_s)
@@ -95,7 +99,7 @@ class Retrier:
 
     async def _exchange(self, call: Call, deadline_s: float, tried: list[NodeState]) -> Answer:
         head, lease = await self._attempt(call, deadline_s, tried)
-        return Answer(head.status, head.message.headers, await lease.read(head))
+        return Answer(head.status, head.message.headers, await lease.read(head), call.idempotency_key)
 
     async def _attempt(self, call: Call, deadline_s: float, tried: list[NodeState]) -> tuple[Head, Lease]:
         cluster = self._cluster
@@ -104,7 +108,9 @@ class Retrier:
         tried.append(node)
         pool = cluster.pool(node)
         try:
-            connection = pool.take() or await pool.acquire(max(0.001, deadline_s - now_s))
+            if not node.is_checked:
+                await cluster.check(node, deadline_s)
+            connection = pool.take() or await pool.acquire(max(0.001, deadline_s - self._loop.time()))
         except Unreachable:
             node.failed(self._loop.time())
             cluster.suspect()

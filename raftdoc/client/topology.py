@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import http
 from collections.abc import Sequence
-from typing import Any
 
 from raftdoc.client.call import Answer, Call, make_call
+from raftdoc.client.cluster_view import ClusterView, view_of
 from raftdoc.client.connection import Head
-from raftdoc.client.errors import InvalidUse, RaftdocError, WrongCluster
+from raftdoc.client.errors import RaftdocError, Unreachable, WrongCluster
 from raftdoc.client.lease import Lease
-from raftdoc.client.nodes import NodeState, parse_node
+from raftdoc.client.nodes import NodeState
 from raftdoc.client.options import CallOptions, ClientOptions
 from raftdoc.client.pool import Pool
 
 PROBE_TIMEOUT_S = 2.0
+STRAGGLER_S = 0.25
+"""How long the first call waits for the other nodes when one has told what the cluster is."""
 SUSPECT_INTERVAL_S = 1.0
 """After a failure the topology is learned anew, at most so often."""
 
@@ -35,7 +39,8 @@ class Topology:
         self._learned_s = float("-inf")
         self._due_s = float("-inf")
         self._learning: asyncio.Task[None] | None = None
-        self._fault: WrongCluster | None = None
+        self._told = asyncio.Event()
+        self._fault: str | None = None
 
     def nodes(self) -> Sequence[NodeState]:
         return self._nodes
@@ -64,78 +69,97 @@ class Topology:
         """Whether `ready` has something to do."""
         return self.cluster_id is None or self._loop.time() >= self._due_s or self._fault is not None
 
-    async def ready(self, timeout_s: float) -> None:
-        """Learn the topology. Calls wait for it until a node has told it once; later ones only start it.
+    async def ready(self, deadline_s: float) -> None:
+        """Learn the topology. Calls wait for it until nodes have told it once; later ones only start it.
 
         Raises:
             WrongCluster: the addresses belong to more than one.
         """
-        learning = self._start()
+        self._start()
         if self.cluster_id is None or self._fault is not None:
-            await asyncio.wait([learning], timeout=timeout_s)
-        if self._fault is not None:
-            raise self._fault
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout_at(deadline_s):
+                    await self._told.wait()
+        self._raise_fault()
 
-    def _start(self) -> asyncio.Task[None]:
+    async def check(self, node: NodeState, deadline_s: float) -> None:
+        """Make sure that a node is one of this cluster, before the first request that it gets.
+
+        Raises:
+            Unreachable: it does not say.
+            WrongCluster: it is none.
+        """
+        try:
+            view = await self._ask(node, min(PROBE_TIMEOUT_S, max(0.001, deadline_s - self._loop.time())))
+        except Unreachable:
+            raise
+        except RaftdocError as error:
+            detail = f"{node.url} does not say to which cluster it belongs: {error.detail}"
+            raise Unreachable(detail, status=error.status) from error
+        self._hear(node, view)
+        self._settle()
+        self._raise_fault()
+
+    def _raise_fault(self) -> None:
+        if self._fault is not None:
+            raise WrongCluster(self._fault)
+
+    def _start(self) -> None:
         if self._learning is None or self._learning.done():
             self._due_s = self._loop.time() + self._options.topology_interval_s
+            self._told.clear()
             self._learning = self._loop.create_task(self._learn())
-        return self._learning
 
     async def _learn(self) -> None:
-        """Ask every node; those that do not answer are left to the calls, which try them again."""
-        answers = await asyncio.gather(*[self._ask(node) for node in list(self._nodes)])
-        known = [cluster for cluster in answers if cluster is not None]
-        self._check_cluster(known)
+        await asyncio.gather(*[self._learn_from(node) for node in list(self._nodes)])
         self._learned_s = self._loop.time()
-        for cluster in known:
-            self._take(cluster)
+        self._settle()
 
-    async def _ask(self, node: NodeState) -> dict[str, Any] | None:
-        call = make_call("GET", "/v1/cluster", CallOptions(timeout_s=PROBE_TIMEOUT_S))
+    async def _learn_from(self, node: NodeState) -> None:
         try:
-            answer = await probe(self.pool(node), call)
-            cluster = answer.json()
+            view = await self._ask(node, PROBE_TIMEOUT_S)
         except RaftdocError:
             # Whoever needs this node finds out for himself, and says so.
-            return None
-        return cluster if isinstance(cluster, dict) and isinstance(cluster.get("cluster_id"), str) else None
-
-    def _check_cluster(self, known: list[dict[str, Any]]) -> None:
-        ids = {cluster["cluster_id"] for cluster in known}
-        if self.cluster_id is not None:
-            ids.add(self.cluster_id)
-        self._fault = None
-        if len(ids) > 1:
-            self._fault = WrongCluster(f"the addresses belong to different clusters: {', '.join(sorted(ids))}")
-        else:
-            self.cluster_id = next(iter(ids), None)
-
-    def _take(self, cluster: dict[str, Any]) -> None:
-        if self._options.discover:
-            for member in cluster.get("members", []):
-                self._add_member(member)
-        leaders = {
-            group["database"]: group["leader"]
-            for group in cluster.get("groups", [])
-            if group.get("database") and group.get("leader")
-        }
-        self._leaders.update(leaders)
-
-    def _add_member(self, member: dict[str, Any]) -> None:
-        url = member.get("http")
-        if not url:
             return
-        try:
-            node = parse_node(url)
-        except InvalidUse:
-            return  # a node that advertises an address of another kind is reached through the others
-        known = self._pools.get(node.address)
+        self._hear(node, view)
+        if self.cluster_id is None:
+            # A node that hangs costs the first call no more than this; it is checked before it is asked.
+            self._loop.call_later(STRAGGLER_S, self._settle)
+
+    async def _ask(self, node: NodeState, timeout_s: float) -> ClusterView:
+        call = make_call("GET", "/v1/cluster", CallOptions(timeout_s=timeout_s))
+        answer = await probe(self.pool(node), call)
+        view = view_of(answer.object()) if answer.status == http.HTTPStatus.OK else None
+        if view is None:
+            raise answer.invalid(f"it answered GET /v1/cluster with {answer.status}, and no cluster")
+        return view
+
+    def _hear(self, node: NodeState, view: ClusterView) -> None:
+        """Take what a node says, unless nodes contradict each other about which cluster this is."""
+        node.cluster_id, node.is_checked = view.cluster_id, True
+        ids = {node.cluster_id for node in self._nodes} | {self.cluster_id}
+        known = sorted(id for id in ids if id is not None)
+        if len(known) > 1:
+            self._fault = f"the addresses belong to different clusters: {', '.join(known)}"
+            return
+        self._fault = None
+        self._leaders.update(view.leaders)
+        if self._options.discover:
+            for member in view.members:
+                self._add_member(member)
+
+    def _settle(self) -> None:
+        """Let the calls go on that wait for the topology."""
+        if self._fault is None and self.cluster_id is None:
+            self.cluster_id = next((node.cluster_id for node in self._nodes if node.cluster_id is not None), None)
+        self._told.set()
+
+    def _add_member(self, member: NodeState) -> None:
+        known = self._pools.get(member.address)
         if known is not None:
-            known.node.id = member.get("id")
-        elif all(other.id != member.get("id") for other in self._nodes):
-            node.id = member.get("id")
-            self._add(node)
+            known.node.id = member.id
+        elif all(other.id != member.id for other in self._nodes):
+            self._add(member)
 
     def _add(self, node: NodeState) -> None:
         if node.address not in self._pools:

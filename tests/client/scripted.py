@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -36,22 +37,29 @@ class ScriptedServer:
     cluster_id: str = "c1"
     node: str = "n1"
     members: list[dict[str, object]] = field(default_factory=list)
+    groups: list[dict[str, object]] = field(default_factory=list)
     received: list[Received] = field(default_factory=list)
+    cluster_body: bytes | None = None
+    """Answered to `/v1/cluster` instead of what this server knows."""
+    cluster_asked_count: int = 0
+    tls: ssl.SSLContext | None = None
     writers: dict[asyncio.StreamWriter, asyncio.Task[object] | None] = field(default_factory=dict)
     asked: asyncio.Event = field(default_factory=asyncio.Event)
     port: int = 0
+    """0: a free one."""
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.port}"
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.writers[writer] = asyncio.current_task()
         try:
             while (request := await read_request(reader)) is not None:
                 if request.path == "/v1/cluster":
-                    cluster = {"cluster_id": self.cluster_id, "members": self.members, "groups": []}
-                    writer.write(answer(200, json.dumps(cluster).encode(), node=self.node))
+                    self.cluster_asked_count += 1
+                    cluster = {"cluster_id": self.cluster_id, "members": self.members, "groups": self.groups}
+                    writer.write(answer(200, self.cluster_body or json.dumps(cluster).encode(), node=self.node))
                 else:
                     self.received.append(request)
                     self.asked.set()
@@ -108,7 +116,9 @@ async def echo(request: Received, writer: asyncio.StreamWriter) -> None:
 @asynccontextmanager
 async def running(*servers: ScriptedServer) -> AsyncIterator[list[str]]:
     """Start the servers; yield their addresses."""
-    listening = [await asyncio.start_server(server.serve, "127.0.0.1", 0) for server in servers]
+    listening = [
+        await asyncio.start_server(server.serve, "127.0.0.1", server.port, ssl=server.tls) for server in servers
+    ]
     for server, listener in zip(servers, listening, strict=True):
         server.port = listener.sockets[0].getsockname()[1]
     try:
