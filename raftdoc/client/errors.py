@@ -53,14 +53,9 @@ class RaftdocError(Exception):
         """What the node asked to wait before the next attempt."""
         for name, value in attributes.items():
             setattr(self, name, value)
-        self._attributes = attributes
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuild, (type(self), self.detail, self._attributes)
-
-
-def _rebuild(cls: type[RaftdocError], detail: str, attributes: dict[str, Any]) -> RaftdocError:
-    return cls(detail, **attributes)
+        return type(self), (self.detail,), vars(self)
 
 
 class InvalidUse(RaftdocError):

@@ -7,6 +7,7 @@ import copy
 import datetime
 import decimal
 import math
+from typing import Any, TypedDict, assert_type
 
 import pytest
 from hypothesis import given
@@ -14,10 +15,12 @@ from hypothesis import strategies as st
 
 import raftdoc
 from raftdoc.client import errors
-from raftdoc.client.blocking import Client
+from raftdoc.client.blocking import Client, Collection, Cursor
 from raftdoc.client.client import AsyncClient
+from raftdoc.client.collection import AsyncCollection
+from raftdoc.client.cursor import AsyncCursor
 from raftdoc.client.options import CallOptions, ClientOptions
-from raftdoc.client.values import encode, encode_document
+from raftdoc.client.values import OperationResult, Versioned, WriteResult, encode, encode_document
 from raftdoc.errors import CATALOGUE
 from tests.client.scripted import ScriptedServer, echo, running
 
@@ -128,6 +131,26 @@ def test_an_id_is_one_segment_of_the_path(id: str | int) -> None:
     assert not set(segment) & set("/?# ")
 
 
+class Order(TypedDict):
+    _id: str
+    qty: int
+
+
+async def test_documents_have_the_type_that_their_collection_was_asked_for() -> None:
+    """mypy judges this test: what it runs is the least of it."""
+    server = ScriptedServer(echo)
+    async with running(server) as urls, AsyncClient(urls) as client:
+        orders = client.database("d").collection("orders", Order)
+        assert_type(await orders.get("a"), Order | None)
+        assert_type(await orders.get_versioned("a"), Versioned[Order] | None)
+        assert_type(await orders.put("a", {"_id": "a", "qty": 1}), WriteResult)
+        assert_type(orders.find(), AsyncCursor[Order])
+        assert_type(client.database("d")["c"], AsyncCollection[dict[str, Any]])
+    blocking_orders = Client(["http://127.0.0.1:9"]).database("d").collection("orders", Order)
+    assert_type(blocking_orders, Collection[Order])
+    assert_type(blocking_orders.find(), Cursor[Order])
+
+
 # Errors -------------------------------------------------------------------------------------------
 
 
@@ -135,11 +158,19 @@ def test_an_id_is_one_segment_of_the_path(id: str | int) -> None:
 def test_every_code_of_the_server_becomes_an_exception_that_can_be_pickled(code: str) -> None:
     problem = {"code": code, "detail": "why", "retryable": True, "outcome": "not_applied", "node": "n1"}
     error = errors.error_of_problem(409, problem, retry_after_s=2.0)
+    error.idempotency_key = "as it was sent"
     # By the protocol that pickle uses as well.
     again = copy.deepcopy(error)
     assert type(again) is type(error)
     assert {**vars(again)} == {**vars(error)}
     assert (again.code, again.outcome, again.problem) == (code, "not_applied", problem)
+
+
+def test_what_a_bulk_says_of_each_operation_is_pickled_with_it() -> None:
+    results = (OperationResult(201, "a", '"1"'), OperationResult(409, "b", error={"code": "duplicate_key"}))
+    again = copy.deepcopy(errors.BulkWriteError("1 of 2", results=results))
+    assert again.results == results
+    assert again.write_errors == [(1, {"code": "duplicate_key"})]
 
 
 def test_every_class_of_the_tree_is_drawn_in_it() -> None:
