@@ -8,6 +8,9 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
+from raftdoc.client.errors import InvalidUse
+from raftdoc.client.nodes import parse_node
+
 Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 EXIT_BAD_NEWS = 1
@@ -35,8 +38,17 @@ def add_url(parser: argparse.ArgumentParser) -> None:
         "--url",
         action="append",
         metavar="URL",
+        type=_url,
         help=f"a node of the cluster; may be repeated: the next is asked where one does not answer ({DEFAULT_URL})",
     )
+
+
+def _url(text: str) -> str:
+    try:
+        parse_node(text)
+    except InvalidUse as error:
+        raise argparse.ArgumentTypeError(error.detail) from None
+    return text
 
 
 def urls_of(arguments: argparse.Namespace) -> tuple[str, ...]:

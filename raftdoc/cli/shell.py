@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from raftdoc.cli.commands import EXIT_BAD_NEWS, Subparsers, add_command, add_url, complain, urls_of
+from raftdoc.cli.commands import EXIT_BAD_NEWS, Subparsers, add_command, add_url, complain, unavailable, urls_of
 from raftdoc.cli.shell_words import BadLine, cut, is_open
+from raftdoc.client.control import NodeUnreachable, first_answer
 
 if TYPE_CHECKING:
     from prompt_toolkit import PromptSession
-    from prompt_toolkit.completion import WordCompleter
 
     from raftdoc.cli.shell_session import ShellSession
+    from raftdoc.client.errors import RaftdocError
 
 DESCRIPTION = """\
 A prompt with history (~/.raftdoc_history) and completion of commands, databases and collections. `help` lists the
@@ -49,13 +50,17 @@ def run(arguments: argparse.Namespace) -> int:
             return _run_all(session, arguments.lines)
         if not sys.stdin.isatty():
             return _run_all(session, sys.stdin)
-        return _converse(session)
+        return _converse(session, urls_of(arguments))
 
 
 def _run_all(session: ShellSession, lines: Iterable[str]) -> int:
+    from raftdoc.cli.shell_session import ENDS
+
     pending = ""
     for line in lines:
         pending += line.rstrip("\n")
+        if pending.strip() in ENDS:
+            return 0
         if is_open(pending):
             pending += " "
         elif not _run(session, pending):
@@ -68,7 +73,7 @@ def _run_all(session: ShellSession, lines: Iterable[str]) -> int:
 def _run(session: ShellSession, line: str) -> bool:
     """Run a line and print what it answers; return whether it succeeded."""
     from raftdoc.cli.shell_session import run_line
-    from raftdoc.client.errors import RaftdocError
+    from raftdoc.client.errors import RaftdocError, Unreachable
 
     try:
         if parts := cut(line):
@@ -76,20 +81,35 @@ def _run(session: ShellSession, line: str) -> bool:
     except BadLine as error:
         complain(str(error))
         return False
+    except Unreachable as error:
+        unavailable(error)
+        return False
     except RaftdocError as error:
         complain(f"{error.code}: {error.detail}", *_places(error))
         return False
     return True
 
 
-def _places(error: object) -> list[str]:
-    problem = getattr(error, "problem", None) or {}
-    return [f"  at {place['pointer']}: {place['detail']}" for place in problem.get("errors", ()) if "pointer" in place]
+def _places(error: RaftdocError) -> list[str]:
+    """Return where in the request the faults are, and what each is where the error does not say so itself."""
+    places = [place for place in (error.problem or {}).get("errors", ()) if "pointer" in place]
+    return [
+        f"  at {place['pointer']}" + (f": {place['detail']}" if place["detail"] != error.detail else "")
+        for place in places
+    ]
 
 
-def _converse(session: ShellSession) -> int:
+def _converse(session: ShellSession, urls: Sequence[str]) -> int:
+    from raftdoc.cli.shell_session import ENDS
+
+    try:
+        cluster = first_answer(urls, "/v1/cluster").json()
+    except NodeUnreachable as error:
+        return unavailable(error)
+    print(f"raftdoc shell, {len(cluster['members'])} nodes; `help` lists the commands, Tab completes, Ctrl-D ends")
+    if session.database_name is not None and not _run(session, f"use {session.database_name}"):
+        session.database_name = None
     prompt = _prompt(session)
-    print("raftdoc shell; `help` lists the commands, Ctrl-D ends")
     while True:
         try:
             line = prompt.prompt(f"{session.database_name or ''}> ")
@@ -97,9 +117,12 @@ def _converse(session: ShellSession) -> int:
             continue
         except EOFError:
             return 0
-        if line.strip() in ("exit", "quit"):
+        if line.strip() in ENDS:
             return 0
-        _run(session, line)
+        try:
+            _run(session, line)
+        except KeyboardInterrupt:
+            complain("given up; a write may have been done all the same")
 
 
 def _prompt(session: ShellSession) -> PromptSession[str]:
@@ -108,19 +131,13 @@ def _prompt(session: ShellSession) -> PromptSession[str]:
     from prompt_toolkit.filters import Condition
     from prompt_toolkit.history import FileHistory
 
+    from raftdoc.cli.shell_completion import ShellCompleter
+
     prompt: PromptSession[str] = PromptSession(
         history=FileHistory(str(Path.home() / HISTORY)),
         auto_suggest=AutoSuggestFromHistory(),
-        completer=_completer(session),
+        completer=ShellCompleter(session),
         complete_while_typing=False,
         multiline=Condition(lambda: is_open(prompt.default_buffer.text)),
     )
     return prompt
-
-
-def _completer(session: ShellSession) -> WordCompleter:
-    from prompt_toolkit.completion import WordCompleter
-
-    from raftdoc.cli.shell_session import COMMANDS
-
-    return WordCompleter(lambda: [*COMMANDS, *session.names], WORD=True)

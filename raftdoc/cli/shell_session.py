@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 import orjson
@@ -16,6 +17,10 @@ from raftdoc.client.blocking import Client, Collection, Database
 SHOWN_MAX: Final = 20
 """Documents that `find` shows; `--limit` asks for more."""
 
+COMPLETION_S_MAX: Final = 1.0
+"""How long the Tab key may wait for the cluster."""
+ENDS: Final = ("exit", "quit")
+
 Part = str | Json
 
 
@@ -25,8 +30,6 @@ class ShellSession:
 
     client: Client
     database_name: str | None = None
-    names: list[str] = field(default_factory=list)
-    """Of databases and collections, as they were last seen: what completion offers."""
 
     @property
     def database(self) -> Database:
@@ -36,6 +39,17 @@ class ShellSession:
 
     def collection(self, name: str) -> Collection[dict[str, Any]]:
         return self.database.collection(name)
+
+    def database_names(self) -> dict[str, str]:
+        """Return the databases there are, and how many replicas each has, for completion."""
+        return {info.name: f"{len(info.replicas)} replicas" for info in self.client.databases()}
+
+    def collection_names(self) -> dict[str, str]:
+        """Return the collections there are, and how many documents each has, for completion."""
+        if self.database_name is None:
+            return {}
+        infos = self.database.with_options(timeout_s=COMPLETION_S_MAX).collections()
+        return {info.name: f"{info.document_count} documents" for info in infos}
 
 
 class Command(NamedTuple):
@@ -67,7 +81,6 @@ def use(session: ShellSession, name: str) -> str:
 
 def dbs(session: ShellSession) -> str:
     infos = session.client.databases()
-    session.names = [info.name for info in infos]
     return table(("DATABASE", "GROUP", "REPLICAS"), [(i.name, i.group, ", ".join(i.replicas)) for i in infos])
 
 
@@ -79,7 +92,6 @@ def create(session: ShellSession, name: str) -> str:
 
 def collections(session: ShellSession) -> str:
     infos = session.database.collections()
-    session.names += [info.name for info in infos if info.name not in session.names]
     rows = [(info.name, info.document_count, info.document_bytes) for info in infos]
     return table(("COLLECTION", "DOCUMENTS", "BYTES"), rows)
 
@@ -98,7 +110,8 @@ def insert(session: ShellSession, collection: str, document: object) -> str:
     if isinstance(document, list):
         result = session.collection(collection).insert_many(document)
         return f"inserted {len(result.inserted_ids)}"
-    return f"inserted {session.collection(collection).insert_one(_object(document, 'a document')).inserted_id!r}"
+    id = session.collection(collection).insert_one(_object(document, "a document")).inserted_id
+    return f"inserted {orjson.dumps(id).decode()}"
 
 
 def delete(session: ShellSession, collection: str, id: object) -> str:
@@ -159,9 +172,15 @@ def help(session: ShellSession, command: str | None = None) -> str:
     if command is not None:
         known = COMMANDS.get(command)
         if known is None:
-            raise BadLine(f"there is no command {command}; `help` lists them")
+            raise _no_command(command)
         return f"{known.usage}\n{known.help}"
-    return table(("COMMAND", ""), [(known.usage, known.help) for known in COMMANDS.values()])
+    rows = [(known.usage, known.help) for known in COMMANDS.values()]
+    return table(("COMMAND", ""), [*rows, (ENDS[0], "end the shell; so does Ctrl-D")])
+
+
+def _no_command(name: str) -> BadLine:
+    near = difflib.get_close_matches(name, COMMANDS, n=1)
+    return BadLine(f"there is no command {name}; " + (f"is it `{near[0]}`? " if near else "") + "`help` lists them")
 
 
 def _object(value: object, what: str) -> dict[str, Any]:
@@ -215,11 +234,13 @@ def run_line(session: ShellSession, parts: list[Part]) -> str:
         RaftdocError: of the client.
     """
     name, *arguments = parts
-    command = COMMANDS.get(name) if isinstance(name, str) else None
+    if not isinstance(name, str):
+        raise BadLine("a line begins with a command; `help` lists them")
+    command = COMMANDS.get(name)
     if command is None:
-        raise BadLine(f"there is no command {name if isinstance(name, str) else 'like this'}; `help` lists them")
+        raise _no_command(name)
     words = command.usage.split()[1:]
     needed = sum(not word.startswith("[") for word in words)
     if not needed <= len(arguments) <= len(words):
-        raise BadLine(f"usage: {command.usage}")
+        raise BadLine(f"usage: {command.usage} ({command.help})")
     return command.run(session, *[part.value if isinstance(part, Json) else part for part in arguments])

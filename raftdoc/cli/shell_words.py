@@ -2,7 +2,8 @@
 
     put orders 42 {"item": "ink", "qty": 3}       ->  ["put", "orders", "42", {"item": "ink", "qty": 3}]
 
-What begins with `{`, `[` or `"` is JSON and may have spaces; everything else is a word, ended by a space.
+What begins with `{`, `[` or `"` is JSON and may have spaces; everything else is a word, ended by a space. A line that
+begins with `#` is a comment.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ def cut(line: str) -> list[str | Json]:
         BadLine: a value is no JSON.
     """
     parts: list[str | Json] = []
-    position = 0
+    position = len(line) if line.lstrip().startswith("#") else 0
     while (position := _skip_space(line, position)) < len(line):
         if line[position] in JSON_STARTS:
             value, position = _json(line, position)

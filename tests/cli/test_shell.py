@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from raftdoc.cli.shell_completion import wanted
 from raftdoc.cli.shell_session import COMMANDS
 from raftdoc.cli.shell_words import BadLine, Json, cut, is_open
 from raftdoc.testing import LocalCluster
@@ -45,6 +46,42 @@ def test_what_is_no_json_is_said_with_its_place(line: str) -> None:
 
 def test_every_command_says_how_it_is_used() -> None:
     assert all(command.usage.split()[0] == name and command.help for name, command in COMMANDS.items())
+
+
+def test_a_comment_is_no_command() -> None:
+    assert cut("  # count orders") == []
+    assert cut("get orders #1") == ["get", "orders", "#1"]
+
+
+@pytest.mark.parametrize(
+    ("line", "kind"),
+    [
+        ("", "COMMAND"),
+        ("fi", "COMMAND"),
+        ("find ", "COLLECTION"),
+        ("find or", "COLLECTION"),
+        ("find orders {} ", "SORT"),
+        ("use ", "NAME"),
+        ("help fi", "COMMAND"),
+        ("status ", ""),
+        ("nothing of the kind ", ""),
+    ],
+)
+def test_completion_offers_what_the_usage_has_at_that_place(line: str, kind: str) -> None:
+    assert wanted(line) == kind
+
+
+@pytest.mark.parametrize("url", ["foo", "http://127.0.0.1", "ftp://127.0.0.1:1"])
+def test_what_is_no_address_is_a_mistake_in_the_command(url: str) -> None:
+    done = raftdoc("shell", "--url", url, "-c", "dbs")
+    assert done.returncode == 2
+    assert "an address is http://host:port" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def raftdoc(*words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "raftdoc", *words]
+    return subprocess.run(command, capture_output=True, text=True, input="", timeout=60, check=False)
 
 
 def shell(cluster: LocalCluster, *lines: str, text: str | None = None) -> subprocess.CompletedProcess[str]:
