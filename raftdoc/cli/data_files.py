@@ -7,11 +7,12 @@ import gzip
 import io
 import json
 import math
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, Final, cast
+from typing import IO, Any, Final, NamedTuple, cast
 
 import orjson
 import zstandard
@@ -22,6 +23,8 @@ STANDARD: Final = "-"
 
 
 CHUNK_BYTES: Final = 64 * 1024
+BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
+"""What some programs begin a file of UTF-8 with; no part of the first name or document."""
 
 
 class BadFile(ValueError):
@@ -37,24 +40,41 @@ def format_of(name: str) -> str | None:
     return suffix if suffix in FORMATS else None
 
 
+class Input(NamedTuple):
+    """A file that is being read."""
+
+    file: IO[bytes]
+    """Decompressed."""
+    raw: IO[bytes] | None
+    """As it is stored; None: the standard input."""
+
+    def share(self) -> float | None:
+        """Return how much of the file has been read, from 0 to 1; None: its size is not known."""
+        if self.raw is None:
+            return None
+        size = os.fstat(self.raw.fileno()).st_size
+        # Not `tell`: another thread may be reading.
+        return os.lseek(self.raw.fileno(), 0, os.SEEK_CUR) / size if size else None
+
+
 @contextmanager
-def open_input(name: str) -> Iterator[IO[bytes]]:
-    """Open a file for reading, decompressed.
+def open_input(name: str) -> Iterator[Input]:
+    """Open a file for reading.
 
     Raises:
         OSError: it cannot be opened.
     """
     if name == STANDARD:
-        yield sys.stdin.buffer
+        yield Input(sys.stdin.buffer, None)
         return
-    with Path(name).open("rb") as file:
+    with Path(name).open("rb") as raw:
         if name.endswith(".gz"):
-            with gzip.open(file, "rb") as inner:
-                yield cast("IO[bytes]", inner)
+            with gzip.open(raw, "rb") as inner:
+                yield Input(cast("IO[bytes]", inner), raw)
         elif name.endswith(".zst"):
-            yield io.BufferedReader(_ZstdInput(file))
+            yield Input(io.BufferedReader(_ZstdInput(raw)), raw)
         else:
-            yield file
+            yield Input(raw, raw)
 
 
 class _ZstdInput(io.RawIOBase):
@@ -90,28 +110,36 @@ class _ZstdInput(io.RawIOBase):
 
 @contextmanager
 def open_output(name: str) -> Iterator[IO[bytes]]:
-    """Open a file for writing, compressed as its name says. It appears under its name when it is whole."""
+    """Open a file for writing, compressed as its name says. It appears under its name when whole, or not at all."""
     if name == STANDARD:
         yield sys.stdout.buffer
         return
     part = Path(f"{name}.part")
-    with part.open("wb") as file:
-        if name.endswith(".gz"):
-            with gzip.open(file, "wb") as inner:
-                yield cast("IO[bytes]", inner)
-        elif name.endswith(".zst"):
-            with zstandard.ZstdCompressor().stream_writer(file, closefd=False) as writer:
-                yield cast("IO[bytes]", writer)
-        else:
+    try:
+        with part.open("wb") as raw, _compressed(raw, name) as file:
             yield file
-    part.rename(name)
+        part.rename(name)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+@contextmanager
+def _compressed(raw: IO[bytes], name: str) -> Iterator[IO[bytes]]:
+    if name.endswith(".gz"):
+        with gzip.open(raw, "wb") as inner:
+            yield cast("IO[bytes]", inner)
+    elif name.endswith(".zst"):
+        with zstandard.ZstdCompressor().stream_writer(raw, closefd=False) as writer:
+            yield cast("IO[bytes]", writer)
+    else:
+        yield raw
 
 
 # Reading ------------------------------------------------------------------------------------------
 
 
 def read_documents(file: IO[bytes], kind: str, *, infer: bool) -> Iterator[bytes]:
-    """Yield the documents of a file as JSON texts. `infer`: fields of CSV that look like JSON scalars become those.
+    """Yield the documents of a file as JSON texts. `infer`: fields of CSV that look like JSON values become those.
 
     Raises:
         BadFile: names line or position.
@@ -125,13 +153,32 @@ def read_documents(file: IO[bytes], kind: str, *, infer: bool) -> Iterator[bytes
             return _csv(file, _inferred if infer else str)
 
 
+def _without_mark(file: IO[bytes]) -> Iterator[bytes]:
+    """Yield the lines, the first one without a byte order mark."""
+    for number, line in enumerate(file):
+        yield line if number else line.removeprefix(BYTE_ORDER_MARK)
+
+
 def _ndjson(file: IO[bytes]) -> Iterator[bytes]:
     try:
-        for line in file:
+        for number, line in enumerate(_without_mark(file), 1):
             if text := line.strip():
+                _check_json(text, number)
                 yield text
     except (OSError, EOFError, zstandard.ZstdError) as error:
         raise BadFile(f"the file cannot be read on: {error}") from error
+
+
+def _check_json(text: bytes, number: int) -> None:
+    """Raise if a line is no JSON: the cluster would say so too, but not where in the file it is.
+
+    Raises:
+        BadFile: names the line.
+    """
+    try:
+        orjson.loads(text)
+    except ValueError as error:
+        raise BadFile(f"line {number} is no JSON: {error}") from None
 
 
 def _json_array(file: IO[bytes]) -> Iterator[bytes]:
@@ -154,7 +201,7 @@ def _double(number: Any) -> float:
 
 
 def _csv(file: IO[bytes], convert: Callable[[str], Any]) -> Iterator[bytes]:
-    rows = csv.DictReader((line.decode() for line in file), strict=True)
+    rows = csv.DictReader((line.decode() for line in _without_mark(file)), strict=True)
     try:
         for row in rows:
             if None in row or None in row.values():
@@ -165,10 +212,10 @@ def _csv(file: IO[bytes], convert: Callable[[str], Any]) -> Iterator[bytes]:
 
 
 def _inferred(text: str) -> Any:
-    """Return the JSON scalar that a text looks like: a number, true, false, null or empty; else the text."""
+    """Return the JSON value that a text looks like: null where it is empty; else the text."""
     if text == "":
         return None
-    if text[0] in "-0123456789tfn":
+    if text[0] in "-0123456789tfn{[":
         try:
             return orjson.loads(text)
         except ValueError:

@@ -22,8 +22,8 @@ Writes NDJSON, a JSON array or CSV, plain, .gz or .zst, as the file's name says.
   raftdoc export shop orders orders.csv --fields _id,customer,total
 
 Documents come in the order of their ids, page by page, while writes go on: each page is as new as its own moment.
-A file appears under its name when it is whole; until then it is NAME.part. A field of CSV that is no text is written
-as JSON.
+A file appears under its name when it is whole; until then it is NAME.part, which goes when the export fails.
+A field of CSV that is no text is written as JSON.
 
 Exit code 0: all is written. 1: the cluster refused or was lost. 2: the file cannot be written.
 """
@@ -55,7 +55,12 @@ def run(arguments: argparse.Namespace) -> int:
         with Client(urls_of(arguments)) as client, open_output(arguments.file) as file, Progress("documents") as shown:
             docs = client.database(arguments.database).collection(arguments.collection)
             cursor = docs.find(json.loads(arguments.filter or "{}"), fields)
-            count = write_documents(file, kind, _counted(cursor, shown), fields)
+            # To count what a filter means may cost as much as to export it.
+            total = None if arguments.filter else docs.estimated_document_count()
+            count = write_documents(file, kind, _counted(cursor, shown, total), fields)
+    except BrokenPipeError:
+        # Whoever reads has seen enough: no fault of the file.
+        raise
     except OSError as error:
         complain(f"{arguments.file} cannot be written: {error}")
         return EXIT_USAGE
@@ -80,7 +85,7 @@ def _fault(arguments: argparse.Namespace, kind: str | None, fields: list[str] | 
     return None if is_object else "--filter is a JSON object"
 
 
-def _counted(cursor: Cursor[dict[str, Any]], progress: Progress) -> Iterator[dict[str, Any]]:
+def _counted(cursor: Cursor[dict[str, Any]], progress: Progress, total: int | None) -> Iterator[dict[str, Any]]:
     for count, document in enumerate(cursor, 1):
         yield document
-        progress.show(count)
+        progress.show(count, count / total if total else None)

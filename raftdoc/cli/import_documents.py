@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import asyncio
 import hashlib
+from collections import deque
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -55,6 +55,10 @@ class Tally:
     failed: int = 0
     faults: list[str] = field(default_factory=list)
 
+    @property
+    def done(self) -> int:
+        return self.created + self.replayed + self.failed
+
 
 def add_parser(commands: Subparsers) -> None:
     parser = add_command(commands, "import", run, summary="create documents from a file", description=DESCRIPTION)
@@ -63,7 +67,7 @@ def add_parser(commands: Subparsers) -> None:
     parser.add_argument("collection")
     parser.add_argument("file", help="a file, or - for the standard input")
     parser.add_argument("--format", choices=FORMATS, help="default: what the file's name ends in")
-    parser.add_argument("--infer", action="store_true", help="CSV: make numbers, true, false and null of what looks so")
+    parser.add_argument("--infer", action="store_true", help="CSV: make numbers, true, objects, ... of what looks so")
     parser.add_argument(
         "--skip", type=whole_number(0, 10**12), default=0, help="pass over so many documents at the start"
     )
@@ -80,12 +84,17 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         asyncio.run(_import(arguments, kind, tally))
     except (BadFile, OSError) as error:
-        complain(str(error), f"{tally.created + tally.replayed} documents before it are there")
+        there = tally.created + tally.replayed
+        complain(str(error), *([f"{there} documents before it are there"] if there else []))
         return EXIT_USAGE
     except RaftdocError as error:
-        done = arguments.skip + tally.created + tally.replayed + tally.failed
-        complain(f"{error.code}: {error.detail}", f"run the same again, or go on with --skip {done}")
+        complain(
+            f"{error.code}: {error.detail}", f"run the same again, or go on with --skip {arguments.skip + tally.done}"
+        )
         return EXIT_BAD_NEWS
+    except KeyboardInterrupt:
+        complain(f"given up after {tally.done} documents: run the same again, and it goes on there")
+        raise
     complain(*tally.faults)
     print(f"{tally.created} created, {tally.replayed} done before, {tally.failed} failed")
     return EXIT_BAD_NEWS if tally.failed else 0
@@ -98,20 +107,31 @@ async def _import(arguments: argparse.Namespace, kind: str, tally: Tally) -> Non
     seed = _fingerprint(arguments)
     async with AsyncClient(urls_of(arguments), call_options=CallOptions(timeout_s=60)) as client:
         await client.create_database(arguments.database)
-        with _batches(arguments, kind) as batches, Progress("documents") as progress:
-            pending: list[asyncio.Task[None]] = []
+        with open_input(arguments.file) as source, Progress("documents") as progress:
+            documents = islice(read_documents(source.file, kind, infer=arguments.infer), arguments.skip, None)
+            batches = _cut(documents)
+            pending: deque[tuple[asyncio.Task[None], float | None]] = deque()
+            first = arguments.skip
+
+            async def finish_oldest() -> None:
+                # In order: what is said to be done is all that stands before it.
+                task, share = pending[0]
+                await task
+                pending.popleft()
+                progress.show(tally.done, share)
+
             try:
                 async for position, batch in _numbered(batches):
                     key = f"{seed}-{arguments.skip}-{position}"
-                    pending.append(asyncio.ensure_future(_send(client, arguments, key, batch, tally)))
+                    task = asyncio.ensure_future(_send(client, arguments, key, batch, first, tally))
+                    pending.append((task, source.share()))
+                    first += len(batch)
                     if len(pending) >= BATCHES_IN_FLIGHT:
-                        # In order: what is said to be done is all that stands before it.
-                        await pending.pop(0)
-                    progress.show(tally.created + tally.replayed + tally.failed)
+                        await finish_oldest()
                 while pending:
-                    await pending.pop(0)
+                    await finish_oldest()
             finally:
-                for task in pending:
+                for task, _ in pending:
                     task.cancel()
 
 
@@ -123,16 +143,27 @@ async def _numbered(batches: Iterator[list[bytes]]) -> AsyncIterator[tuple[int, 
         position += 1
 
 
-async def _send(client: AsyncClient, arguments: argparse.Namespace, key: str, batch: list[bytes], tally: Tally) -> None:
+async def _send(
+    client: AsyncClient, arguments: argparse.Namespace, key: str, batch: list[bytes], first: int, tally: Tally
+) -> None:
+    """Create the documents of a batch, of which the first is at offset `first` of the file."""
     from raftdoc.client.call import NDJSON, path_of
+    from raftdoc.client.errors import InvalidRequest
     from raftdoc.client.exchange import results_of
     from raftdoc.client.options import CallOptions
 
     path = path_of("dbs", arguments.database, "collections", arguments.collection, "docs")
     details: dict[str, Any] = {"body": b"\n".join(batch), "media": NDJSON, "accept": NDJSON, "key": key}
-    answer = await client.call(
-        "POST", path, CallOptions(timeout_s=60), is_write=True, database=arguments.database, **details
-    )
+    try:
+        answer = await client.call(
+            "POST", path, CallOptions(timeout_s=60), is_write=True, database=arguments.database, **details
+        )
+    except InvalidRequest as error:
+        place = f"the {len(batch)} documents from number {first + 1} on"
+        if error.code == "key_reused":
+            raise BadFile(f"{place} are others than in an earlier import of this file: it has changed") from error
+        # Its line is one of the batch, not of the file.
+        raise BadFile(f"of {place}, {error.detail}") from error
     is_replayed = answer.fields.get("Idempotency-Replayed") == "true"
     for result in results_of(answer):
         if result.error is not None:
@@ -143,13 +174,6 @@ async def _send(client: AsyncClient, arguments: argparse.Namespace, key: str, ba
             tally.replayed += 1
         else:
             tally.created += 1
-
-
-@contextmanager
-def _batches(arguments: argparse.Namespace, kind: str) -> Iterator[Iterator[list[bytes]]]:
-    with open_input(arguments.file) as file:
-        documents = islice(read_documents(file, kind, infer=arguments.infer), arguments.skip, None)
-        yield _cut(documents)
 
 
 def _cut(documents: Iterator[bytes]) -> Iterator[list[bytes]]:
