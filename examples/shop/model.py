@@ -20,6 +20,8 @@ from raftdoc.client.errors import DuplicateKey, PreconditionFailed
 
 DATABASE = "shop"
 CART_LIFETIME = timedelta(minutes=30)
+VISITOR = "visitor"
+"""Who orders on the page."""
 
 
 @dataclass(frozen=True)
@@ -29,8 +31,9 @@ class Line:
 
 
 class Shop:
-    def __init__(self, client: AsyncClient) -> None:
+    def __init__(self, client: AsyncClient, cart_lifetime: timedelta = CART_LIFETIME) -> None:
         self._client = client
+        self._cart_lifetime = cart_lifetime
         database = client.database(DATABASE)
         self.users = database.collection("users")
         self.merchants = database.collection("merchants")
@@ -64,19 +67,28 @@ class Shop:
         await self.products.put(product, document)
 
     async def browse(self, *, limit: int = 100) -> list[dict[str, Any]]:
-        """Return products by merchant and name."""
-        return await self.products.find().sort([("merchant", 1), ("name", 1)]).limit(limit).to_list()
+        """Return products by merchant and name, each with its merchant's name."""
+        names = {merchant["_id"]: merchant["name"] async for merchant in self.merchants.find()}
+        products = await self.products.find().sort([("merchant", 1), ("name", 1)]).limit(limit).to_list()
+        return [{**product, "merchant": names.get(product["merchant"], product["merchant"])} for product in products]
+
+    async def order_count(self) -> int:
+        return await self.orders.estimated_document_count()
 
     async def nodes(self) -> list[dict[str, Any]]:
-        """Return the nodes that keep the shop, and which of them live."""
-        members = (await self._client.cluster())["members"]
-        return [{"id": member["id"], "alive": member["alive"]} for member in members]
+        """Return the nodes that keep the shop, which of them live, and which one leads."""
+        cluster = await self._client.cluster()
+        leader = next((group["leader"] for group in cluster["groups"] if group["database"] == DATABASE), None)
+        return [
+            {"id": member["id"], "alive": member["alive"], "leads": member["alive"] and member["id"] == leader}
+            for member in cluster["members"]
+        ]
 
     # Carts ----------------------------------------------------------------------------------------
 
     async def put_in_cart(self, user: str, line: Line) -> None:
-        """Add goods to a user's cart, which is forgotten half an hour after the last change."""
-        change = {"$inc": {f"lines.{line.product}": line.count}, "$set": {"expires": now() + CART_LIFETIME}}
+        """Add goods to a user's cart, which is forgotten some time after the last change."""
+        change = {"$inc": {f"lines.{line.product}": line.count}, "$set": {"expires": now() + self._cart_lifetime}}
         await self.carts.update_one({"_id": user}, change, upsert=True)
 
     async def cart(self, user: str) -> list[Line]:
@@ -86,8 +98,10 @@ class Shop:
     # Orders ---------------------------------------------------------------------------------------
 
     async def check_out(self, user: str, order: str) -> str:
-        """Order what is in the cart, and empty it; return the state of the order."""
+        """Order what is in the cart, and empty it; return the state of the order, or `empty`."""
         lines = await self.cart(user)
+        if not lines and not await self.orders.exists(order):
+            return "empty"
         state = await self.place(order, user, lines)
         if state == "confirmed":
             await self.carts.delete(user)
@@ -101,9 +115,11 @@ class Shop:
             await self.orders.put(order, document, create_only=True)
         except PreconditionFailed:
             # It is there: somebody, perhaps this program in an earlier life, has begun it.
-            state = (await self.orders.get(order) or document)["state"]
-            if state != "open":
-                return str(state)
+            begun = await self.orders.get(order) or document
+            if begun["state"] != "open":
+                return str(begun["state"])
+            # What was ordered then counts: the cart may have been changed, or forgotten, in between.
+            lines = [Line(product, count) for product, count in begun["lines"].items()]
         taken = []
         for line in lines:
             if not await self._take(order, line):

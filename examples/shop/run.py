@@ -13,10 +13,11 @@ import asyncio
 import signal
 import sys
 import time
+from datetime import timedelta
 from random import Random
 
 from aiohttp import web
-from buyers import Tally, audit, buy, stock_up
+from buyers import CARTS, Tally, audit, buy, leave_carts, stock_up
 from model import DATABASE, Shop
 from page import make_app
 
@@ -70,6 +71,8 @@ async def run(cluster: LocalCluster, arguments: argparse.Namespace) -> int:
         shop = Shop(client)
         await shop.set_up()
         await stock_up(shop, arguments.buyers)
+        # Short enough to see them go: half an hour is what they have otherwise.
+        await leave_carts(Shop(client, cart_lifetime=timedelta(seconds=arguments.seconds / 2)))
         runner = await serve(shop, arguments.port)
         try:
             tally = await under_load(cluster, client, shop, arguments)
@@ -89,6 +92,7 @@ def report(tally: Tally, faults: list[str], seconds: float) -> None:
     print(f"{tally.sold_out} orders refused because something was sold out")
     print(f"{tally.interrupted} orders interrupted and taken up again; the slowest took {tally.slowest_s:.1f} s")
     if not faults:
+        print(f"{CARTS} carts that were left standing are forgotten")
         print("the books agree: no order lost, none doubled, nothing oversold", flush=True)
     for fault in faults:
         print(f"WRONG: {fault}", flush=True)

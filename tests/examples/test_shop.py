@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import shutil
 import subprocess
@@ -11,6 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
+from raftdoc import AsyncClient
+from raftdoc.testing import LocalCluster
 
 pytestmark = pytest.mark.processes
 RUN = Path(__file__).parents[2] / "examples" / "shop" / "run.py"
@@ -23,6 +27,7 @@ def test_no_order_is_lost_or_doubled_and_nothing_oversold() -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert "killed n" in done.stdout
     assert "the books agree" in done.stdout
+    assert "50 carts that were left standing are forgotten" in done.stdout
     confirmed = re.search(r"^(\d+) orders confirmed", done.stdout, re.MULTILINE)
     assert confirmed is not None
     assert int(confirmed.group(1)) > 0
@@ -61,6 +66,26 @@ def test_the_page_shows_goods_stock_and_nodes_in_a_browser(tmp_path: Path) -> No
         shot = tmp_path / "page.png"
         browse(f"--screenshot={shot}", "--window-size=1000,900", url=url)
     assert page.count("Order one</button>") == 20
-    assert "Ink No. 1<" in page
-    assert re.search(r"n1 .\s+n2 .\s+n3 .", page)
+    assert "Amber ink<" in page
+    assert "Ada's inks<" in page
+    assert page.count('class="node"') == 3
+    assert re.search(r">n[123] leads<", page)
+    assert re.search(r">[1-9]\d* orders, [1-9]\d* goods sold<", page)
     assert shot.stat().st_size > 10_000
+
+
+async def test_an_order_that_was_interrupted_is_of_what_was_ordered_then(
+    raftdoc_cluster: LocalCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(RUN.parent))
+    model = importlib.import_module("model")
+    async with AsyncClient(raftdoc_cluster.urls) as client:
+        shop = model.Shop(client)
+        await shop.set_up()
+        await shop.offer("p", merchant="m", name="P", price_cents=1, stock=5)
+        await shop.orders.put("o", {"user": "u", "lines": {"p": 2}, "state": "open", "placed": model.now()})
+        # The cart is gone: forgotten, or emptied by another tab.
+        assert await shop.check_out("u", "o") == "confirmed"
+        assert (await shop.products.get("p"))["stock"] == 3
+        assert await shop.check_out("u", "another") == "empty"
+        await client.drop_database(model.DATABASE)
