@@ -55,6 +55,10 @@ _ELSEWHERE: Final = frozenset(
     }
 )  # fmt: skip
 """Stages of the dialect that raftdoc has not; where they stand decides the number."""
+OTHER_STAGES: Final = (
+    _WRITING | _ELSEWHERE | {"$densify", "$fill", "$graphLookup", "$search", "$setWindowFields", "$vectorSearch"}
+)
+"""Every stage of the dialect that raftdoc has not."""
 
 
 @dataclass(frozen=True, slots=True)

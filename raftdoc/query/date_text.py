@@ -22,6 +22,7 @@ from raftdoc.query.dates import (
 )
 from raftdoc.query.expressions.scope import fault
 
+CUT_FORMAT: Final = 18535
 BAD_FORMAT: Final = 18536
 
 _MONTHS: Final = (
@@ -97,7 +98,9 @@ def check_format(pattern: str, allowed: str, pointer: str) -> None:
     place = pattern.find("%")
     while place >= 0:
         letter = pattern[place + 1 : place + 2]
-        if not letter or letter not in allowed:
+        if not letter:
+            raise fault("a format does not end with '%'", pointer, CUT_FORMAT)
+        if letter not in allowed:
             raise fault(f"'%{letter}' is no part of a format", pointer, BAD_FORMAT)
         place = pattern.find("%", place + 2)
 

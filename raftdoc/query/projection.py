@@ -127,7 +127,8 @@ class Projection:
             return self._object(value, branch)
         if self.mode == "exclude" or _only_slices(branch):
             return value
-        return MISSING
+        # Whatever is no object gives way to one, as soon as something is computed into it.
+        return {} if _computes(branch) else MISSING
 
     def _leaf(self, value: JsonValue, leaf: Leaf) -> JsonValue | Missing:
         match leaf:
@@ -170,6 +171,10 @@ def _only_slices(branch: Branch) -> bool:
     return all(isinstance(leaf, SliceOf) for _, leaf in branch.leaves())
 
 
+def _computes(branch: Branch) -> bool:
+    return any(isinstance(leaf, Computed) for _, leaf in branch.leaves())
+
+
 def _cut(value: list[JsonValue], cut: SliceOf) -> list[JsonValue]:
     if cut.skip is None:
         return value[-cut.limit :]
@@ -184,14 +189,13 @@ def _compute(projected: Document, branch: Branch, document: Document, context: C
             value = evaluate(member.expression, document, context)
             if value is not MISSING:
                 projected[name] = value
-        elif isinstance(member, Branch) and any(isinstance(leaf, Computed) for _, leaf in member.leaves()):
+        elif isinstance(member, Branch) and _computes(member):
             projected[name] = _computed_below(projected.get(name, MISSING), member, document, context)
 
 
 def _computed_below(value: JsonValue | Missing, branch: Branch, document: Document, context: Context) -> JsonValue:
     if isinstance(value, list):
         return [_computed_below(element, branch, document, context) for element in value]
-    # Whatever is no object gives way to one.
     inner: Document = dict(value) if isinstance(value, dict) and tag_of(value) is None else {}
     _compute(inner, branch, document, context)
     return inner

@@ -90,7 +90,8 @@ class ProjectionParser:
             _fail("a pipeline has no positional $", pointer, 31324)
         path = parent + parse_path(name[:-2], pointer)
         if not (isinstance(value, bool) or is_number(value)):
-            _fail("a positional projection takes 1", pointer, 31308)
+            is_object = isinstance(value, dict) and tag_of(value) is None
+            _fail("a positional projection takes 1", pointer, 31271 if is_object else 31308)
         if not is_truthy(value):
             _fail("a positional projection cannot exclude", pointer, 31395)
         if self._positional_at is not None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final, NoReturn
 
 from raftdoc.document.tagged import tag_of
-from raftdoc.document.value import JsonValue
+from raftdoc.document.value import JsonValue, sort_key
 from raftdoc.errors import InvalidQuery
 from raftdoc.query.literals import as_whole_number, check_literal, child_pointer, is_number
 from raftdoc.query.regex import Pattern, compile_pattern
@@ -46,7 +46,7 @@ class Schema:
     """One level of a schema; None and empty mean: no such keyword. Not changed after `parse_schema`."""
 
     types: frozenset[str] | None = None
-    enum: tuple[JsonValue, ...] | None = None
+    enum: frozenset[tuple[object, ...]] | None = None
     minimum: JsonValue = None
     maximum: JsonValue = None
     minimum_is_exclusive: bool = False
@@ -126,7 +126,8 @@ def _enum(schema: Schema, value: JsonValue, pointer: str) -> None:
     assert isinstance(value, list), type(value)
     _need(bool(value), "enum has one value at least", pointer, FAILED_TO_PARSE)
     check_literal(value, pointer)
-    schema.enum = tuple(value)
+    schema.enum = frozenset(map(sort_key, value))
+    _need(len(schema.enum) == len(value), "a value stands twice", pointer, FAILED_TO_PARSE)
 
 
 def _number(attribute: str) -> Callable[[Schema, JsonValue, str], None]:

@@ -38,10 +38,7 @@ def _has_type(schema: Schema, value: JsonValue) -> bool:
 
 
 def _is_listed(schema: Schema, value: JsonValue) -> bool:
-    if schema.enum is None:
-        return True
-    key = sort_key(value)
-    return any(sort_key(listed) == key for listed in schema.enum)
+    return schema.enum is None or sort_key(value) in schema.enum
 
 
 def _exact(value: JsonValue) -> Decimal | int:

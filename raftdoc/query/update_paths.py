@@ -29,6 +29,8 @@ from raftdoc.query.update_tree import (
 
 OVERFLOW: Final = 15
 """The dialect's number of too many levels."""
+NOT_ALLOWED: Final = 224
+"""Of a feature that has no place there."""
 
 _IDENTIFIER: Final = re.compile(r"[a-z][a-zA-Z0-9]*", re.ASCII)
 _REFERENCE_NAMES: Final = frozenset({"$id", "$ref", "$db"})
@@ -83,11 +85,15 @@ def parse_array_filters(value: JsonValue, pointer: str) -> dict[str, Filter]:
         place = f"{pointer}/{position}"
         if not isinstance(spec, dict):
             raise InvalidQuery("an array filter is an object", pointer=place, mongo_code=TYPE_MISMATCH)
+        # What is no filter at all is told before what is no array filter.
+        filter = parse_filter(spec, place)
+        if filter.uses_expressions:
+            raise InvalidQuery("an array filter has no $expr", pointer=place, mongo_code=NOT_ALLOWED)
         identifier = _identifier(spec, place)
         if identifier in filters:
             detail = f"there are two array filters for {identifier!r}"
             raise InvalidQuery(detail, pointer=place, mongo_code=FAILED_TO_PARSE)
-        filters[identifier] = parse_filter(spec, place)
+        filters[identifier] = filter
     return filters
 
 

@@ -290,6 +290,8 @@ def _apply_to_list(node: ObjectNode, value: list[JsonValue], path: Path, moment:
         array, index = value if changed is None else changed, int(name)
         old: Reached = array[index] if index < len(array) else MISSING
         new = apply_node(child, old, (*path, name), moment)
+        if old is not MISSING:
+            new = _in_place(new)
         if new is old:
             continue
         if changed is None:
@@ -297,9 +299,13 @@ def _apply_to_list(node: ObjectNode, value: list[JsonValue], path: Path, moment:
         if index >= len(changed):
             _pad(changed, index, first_leaf(child), moment)
             changed.append(None)
-        # What is removed from an array leaves its place behind.
-        changed[index] = None if new is MISSING else new
+        changed[index] = _in_place(new)
     return value if changed is None else changed
+
+
+def _in_place(new: Reached) -> JsonValue:
+    """Return what stands in an array: an element that is removed leaves its place behind."""
+    return None if new is MISSING else new
 
 
 def _pad(array: list[JsonValue], length: int, leaf: Leaf, moment: Moment) -> None:
@@ -335,10 +341,10 @@ def _apply_to_elements(node: ArrayNode, value: Reached, path: Path, moment: Mome
         if child is None:
             child = known[matching] = _union([node.children[name] for name in matching], path)
             _check_no_rename(child, moment)
-        new = apply_node(child, element, (*path, str(index)), moment)
+        new = _in_place(apply_node(child, element, (*path, str(index)), moment))
         if new is not element:
             changed = list(value) if changed is None else changed
-            changed[index] = None if new is MISSING else new
+            changed[index] = new
     return value if changed is None else changed
 
 

@@ -264,6 +264,13 @@ FAULTS: list[tuple[Any, int]] = [
     ({"$range": [0, 5, 0]}, 34449),
     ({"$year": "$s"}, 16006),
     ({"$regexMatch": {"input": "$i", "regex": "a"}}, 51104),
+    ({"$firstN": 1}, 5787801),
+    ({"$lastN": 1}, 5787801),
+    ({"$maxN": 1}, 5787900),
+    ({"$median": 1}, 7436201),
+    ({"$percentile": 1}, 7436200),
+    ({"$dateToString": {"date": "$d", "format": "%Y%"}}, 18535),
+    ({"$dateToString": {"date": "$d", "format": "%Q"}}, 18536),
 ]
 
 

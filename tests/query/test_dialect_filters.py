@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from raftdoc.errors import InvalidQuery
 from raftdoc.query.context import Context
 from raftdoc.query.filter import parse_filter
 from raftdoc.query.projection import parse_projection
@@ -277,3 +278,11 @@ def test_positional_projection_shows_the_element_that_matched(filter: Any, expec
     parsed = parse_filter(filter)
     assert parsed.matches(document)
     assert parse_projection({"a.$": 1}, "").apply(document, parsed, Context())["a"] == expected
+
+
+@pytest.mark.parametrize("values", [[1, 1.0], [None, None], [{"a": [1]}, {"a": [1.0]}]])
+def test_enum_of_a_schema_names_no_value_twice(values: Any) -> None:
+    with pytest.raises(InvalidQuery) as caught:
+        parse_filter({"$jsonSchema": {"properties": {"a": {"enum": values}}}})
+    assert (caught.value.pointer, caught.value.mongo_code) == ("/$jsonSchema/properties/a/enum", 9)
+    assert parse_filter({"$jsonSchema": {"enum": [1, True, "1"]}}).matches({}) is False

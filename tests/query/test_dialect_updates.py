@@ -214,6 +214,12 @@ REFUSED: list[tuple[Any, Any, int]] = [
     ({}, {"$set": {"a.$[]": 1}}, 2),
     ({"a": [1]}, {"$currentDate": {"a": "now"}}, 2),
     ({"a": [[1]]}, {"$set": {"a.b": 1}}, 28),
+    # pipelines
+    ({"a": 1}, [{"$nothing": {}}], 40324),
+    ({"a": 1}, [{"$match": 1}], 15959),
+    ({"a": 1}, [{"$match": {}}], 72),
+    ({"a": 1}, [{"$merge": "other"}], 72),
+    ({"a": 1}, [{"$set": {}, "$unset": "a"}], 40323),
 ]
 
 
@@ -233,6 +239,11 @@ def test_update_is_refused_with_its_number(document: Any, update: Any, mongo_cod
         ([{}], 9),
         ([{"x": 1, "y": 2}], 9),
         ([{"X": 1}], 2),
+        ([{"$and": []}], 2),
+        ([{"$where": "x"}], 2),
+        ([{"$text": {"$search": "x"}}], 2),
+        ([{"$expr": {"$gt": ["$x", 1]}}], 224),
+        ([{"$comment": "x"}], 9),
         ([5], 14),
         ({"x": 1}, 14),
     ],

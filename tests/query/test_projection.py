@@ -64,6 +64,18 @@ def test_projection_excludes_what_it_names_and_keeps_the_rest() -> None:
     }
 
 
+def test_what_is_no_object_gives_way_to_what_is_computed_into_it() -> None:
+    document = {"_id": 1, "a": [1, [2, {"b": 3, "c": 4}], {"b": 5, "c": 6}]}
+
+    def shown(projection: Any) -> Any:
+        return parse_projection(projection, "/projection").apply(document, None, Context())["a"]
+
+    nine = {"$literal": 9}
+    assert shown({"a.b": nine}) == [{"b": 9}, [{"b": 9}, {"b": 9}], {"b": 9}]
+    assert shown({"a.b": nine, "a.c": 1}) == [{"b": 9}, [{"b": 9}, {"c": 4, "b": 9}], {"c": 6, "b": 9}]
+    assert shown({"a.c": 1}) == [[{"c": 4}], {"c": 6}]
+
+
 def test_slice_alone_keeps_every_other_field() -> None:
     assert project({"tags": {"$slice": 1}}) == DOCUMENT | {"tags": ["a"]}
 
@@ -105,6 +117,7 @@ def test_document_is_not_changed() -> None:
         ({"a.$.b": 1}, "/a.$.b", 31394),
         ({"a.$": 1, "b.$": 1}, "/b.$", 31276),
         ({"a.$": "x"}, "/a.$", 31308),
+        ({"a.$": {"$slice": 1}}, "/a.$", 31271),
         ({"a.$": 0}, "/a.$", 31395),
         ({"a": {"$elemMatch": {"b": 1}}, "b.$": 1}, "/b.$", 31256),
         ({"a.b": {"$elemMatch": {"c": 1}}}, "/a.b/$elemMatch", 31275),

@@ -261,3 +261,9 @@ def test_operators_on_a_plain_name_agree_with_a_model(document: Any, name: str, 
 def test_conditions_times_elements_are_bounded(update: Any, array_filters: Any) -> None:
     with pytest.raises(UpdateRefused):
         applied({"a": list(range(400_000)), "n": 1}, update, array_filters=array_filters)
+
+
+@pytest.mark.parametrize("path", ["a.1", "a.$[]"])
+def test_unset_of_an_element_that_is_null_changes_nothing(path: str) -> None:
+    document = {"_id": 1, "a": [None, None]}
+    assert applied(document, {"$unset": {path: 1}}) is document

@@ -107,7 +107,8 @@ def _parse_count(name: str, operand: Value, scope: Scope, pointer: str) -> Field
 
 def _parse_counted(name: str, operator: str, operand: Value, scope: Scope, pointer: str) -> Field:
     names = {"n": 5787906, "input": 5787907}
-    check_members(operand, pointer, names=names, not_object=5787900, unknown=5787901)
+    not_object = 5787801 if operator in ("$firstN", "$lastN") else 5787900
+    check_members(operand, pointer, names=names, not_object=not_object, unknown=5787901)
     count_of = _count_of(operand["n"], scope, f"{pointer}/n")
     expression = compile_in(scope, operand["input"], f"{pointer}/input")
     make = _COUNTED[operator]
@@ -164,7 +165,7 @@ def _parse_ranked(name: str, operator: str, operand: Value, scope: Scope, pointe
 def _parse_percentile(name: str, operator: str, operand: Value, scope: Scope, pointer: str) -> Field:
     is_single = operator == "$median"
     names = {"input": 40414, "method": 40414, **({} if is_single else {"p": 40414})}
-    check_members(operand, pointer, names=names, not_object=7436100, unknown=40415)
+    check_members(operand, pointer, names=names, not_object=7436100 if is_single else 7429703, unknown=40415)
     expression = compile_in(scope, operand["input"], f"{pointer}/input")
     method = check_method(operand["method"], f"{pointer}/method")
     shares = [0.5] if is_single else check_shares(_fixed(operand["p"], scope, f"{pointer}/p"), f"{pointer}/p")

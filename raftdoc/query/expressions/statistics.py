@@ -26,11 +26,11 @@ def _folding(make: Callable[[str], Accumulator]) -> Builder:
     return nary(run)
 
 
-def _counted(make: Callable[[int], Accumulator]) -> Builder:
+def _counted(make: Callable[[int], Accumulator], *, not_object: int = 5787900) -> Builder:
     names = {"n": 5787906, "input": 5787907}
 
     def build(spec: Value, scope: Scope, pointer: str) -> Code:
-        codes = compile_members(spec, scope, pointer, names=names, not_object=5787900, unknown=5787901)
+        codes = compile_members(spec, scope, pointer, names=names, not_object=not_object, unknown=5787901)
         run_n, run_input = codes["n"].run, codes["input"].run
 
         def run(frame: Frame) -> Value:
@@ -60,9 +60,10 @@ def _count(value: Value, pointer: str) -> int:
 
 def _percentile(*, is_single: bool) -> Builder:
     names = {"input": 40414, "method": 40414, **({} if is_single else {"p": 40414})}
+    not_object = 7436201 if is_single else 7436200
 
     def build(spec: Value, scope: Scope, pointer: str) -> Code:
-        codes = compile_members(spec, scope, pointer, names=names, not_object=7436200, unknown=40415)
+        codes = compile_members(spec, scope, pointer, names=names, not_object=not_object, unknown=40415)
         method = check_method(spec["method"], f"{pointer}/method")
         shares = [0.5]
         if not is_single:
@@ -92,8 +93,8 @@ OPERATORS: Final[Mapping[str, Builder]] = {
     "$stdDevSamp": _folding(lambda pointer: Deviation(pointer, is_sample=True)),
     "$first": end_of(0),
     "$last": end_of(-1),
-    "$firstN": _counted(FirstN),
-    "$lastN": _counted(LastN),
+    "$firstN": _counted(FirstN, not_object=5787801),
+    "$lastN": _counted(LastN, not_object=5787801),
     "$minN": _counted(lambda count: ExtremeN(count, is_greatest=False)),
     "$maxN": _counted(lambda count: ExtremeN(count, is_greatest=True)),
     "$median": _percentile(is_single=True),
