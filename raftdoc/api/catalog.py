@@ -15,7 +15,8 @@ from raftdoc.api.request_fields import check_idempotency_key
 from raftdoc.api.settings import HttpSettings
 from raftdoc.database.requests import DatabaseInfo
 from raftdoc.errors import InvalidRequest
-from raftdoc.statemachine.outcome import CollectionInfo, Outcome, RequestRecord
+from raftdoc.statemachine.outcome import OK, CollectionInfo, Outcome, RequestRecord
+from raftdoc.statemachine.update_steps import decode_results
 
 
 class Catalog:
@@ -126,6 +127,16 @@ def _status(outcome: Outcome) -> int:
     """Return the status that the write was, or would have been, answered with."""
     if not outcome.is_ok:
         return status_of_code(outcome.code)
+    if isinstance(outcome.data, dict | tuple):
+        # An answer of several parts is that of a change in place, or of many documents.
+        return 200 if _is_done(outcome.data) else 207
     if outcome.created:
         return 201
     return 200 if outcome.revision else 204
+
+
+def _is_done(data: dict[str, Any] | tuple[tuple[Any, ...], ...]) -> bool:
+    """Return whether no document of a write was refused."""
+    if isinstance(data, tuple):
+        return all(result[0] == OK for result in data)
+    return all(result.code == OK for result in decode_results(data.get("results", ())))

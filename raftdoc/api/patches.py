@@ -16,7 +16,7 @@ from raftdoc.api.settings import HttpSettings
 from raftdoc.database.update_plan import Wanted
 from raftdoc.document import DocumentId, JsonValue, parse_json
 from raftdoc.document.patch import parse_json_patch
-from raftdoc.errors import InvalidPatch, NotFound, RaftdocError
+from raftdoc.errors import InvalidPatch, RaftdocError
 from raftdoc.query.update import parse_update
 from raftdoc.statemachine.outcome import Outcome
 from raftdoc.statemachine.update_steps import ChangeKind
@@ -63,17 +63,13 @@ class Patches:
 
     async def _update(self, call: Call, id: DocumentId, body: JsonValue, if_match: int | None) -> Outcome:
         """Do an update that cannot run at apply: here, guarded by the revision."""
-        database, collection, name = call.parameters
+        database, collection, _ = call.parameters
         changed = await self._backend.change_documents(
             call.request,
             checked_name(database),
             checked_name(collection),
-            Wanted(filter={"_id": id}, update=body, if_match=if_match, bytes_max=self._bytes_max),
+            Wanted(filter={"_id": id}, update=body, named=id, if_match=if_match, bytes_max=self._bytes_max),
         )
-        if not changed.matched:
-            error = NotFound("document", name)
-            error.replayed = changed.replayed
-            raise error
         return Outcome("ok", changed.revision, replayed=changed.replayed, time_ms=changed.time_ms)
 
     def _patched(self, call: Call, outcome: Outcome) -> Response:

@@ -55,6 +55,8 @@ class Wanted:
     """Of the document in the answer."""
     new_id: DocumentId = ""
     """Of a document that an upsert makes, if nothing else gives it one."""
+    named: DocumentId | None = None
+    """The filter is this id and nothing else: that there is no such document is an error."""
     if_match: int | None = None
     """The revision that the one document has to have."""
     bytes_max: int = DOCUMENT_BYTES_MAX

@@ -22,12 +22,13 @@ from raftdoc.database.writes import Writes
 from raftdoc.document import DocumentId, decode_key, id_key
 from raftdoc.errors import DuplicateKey, NotFound, PreconditionFailed, RaftdocError, TooLarge
 from raftdoc.limits import ATOMIC_BATCH_BYTES_MAX
-from raftdoc.statemachine import commands
+from raftdoc.statemachine import commands, update_steps
 from raftdoc.statemachine.outcome import Outcome
 from raftdoc.statemachine.update_steps import (
     ATOMIC_STEPS_MAX,
     MISSED,
     STEPS_MAX,
+    Aim,
     Flag,
     Mode,
     Step,
@@ -97,16 +98,17 @@ class UpdateTask:
     async def change_one(self) -> Changed:
         step = self._plan.by_id_step()
         if step is not None:
-            return await self._modify(step, is_found=False)
+            return await self._modify(step, aim=Aim.FILTERED)
         while True:
             found = await self._first()
             try:
                 if found is not None:
-                    return await self._modify(self._plan.step(found), is_found=True)
+                    return await self._modify(self._plan.step(found), aim=Aim.FOUND)
                 if self._plan.wanted.upsert:
                     step, _ = self._plan.upsert_step()
-                    return await self._modify(step, is_found=True)
-                return await self._record_nothing()
+                    return await self._modify(step, aim=Aim.FOUND)
+                named = self._plan.wanted.named
+                return await (self._record_nothing() if named is None else self._refuse_absent(named))
             except PreconditionFailed:
                 # Another write came between: look again. What the caller demands is checked by the search.
                 continue
@@ -122,7 +124,7 @@ class UpdateTask:
                 raise
             return None
 
-    async def _modify(self, step: Step, *, is_found: bool) -> Changed:
+    async def _modify(self, step: Step, *, aim: Aim) -> Changed:
         wanted = self._plan.wanted
         command = commands.modify(
             self._collection,
@@ -130,21 +132,15 @@ class UpdateTask:
             self._plan.changes(),
             answer=wanted.answer,
             bytes_max=wanted.bytes_max,
-            is_found=is_found,
+            aim=aim,
             idempotency=self._request.idempotency,
         )
         changed = self._changed
-        try:
-            outcome = await self._write(command)
-        except NotFound as error:
-            if error.what != "document":
-                raise
-            changed.replayed = error.replayed
-            return changed
+        outcome = await self._write(command)
         changed.note(outcome)
         data = outcome.data
         if "results" in data:
-            # A first attempt found nothing, and said so.
+            # Nothing was matched, now or by a first attempt.
             return changed
         changed.document = data["document"]
         changed.modified = int(data["modified"])
@@ -153,6 +149,14 @@ class UpdateTask:
         else:
             changed.matched = 1
         return changed
+
+    async def _refuse_absent(self, named: DocumentId) -> Changed:
+        """Say, inside the log, that the document which the caller named is not there.
+
+        Raises:
+            NotFound: so it is.
+        """
+        return await self._modify(update_steps.delete(id_key(named), expected=0), aim=Aim.ABSENT)
 
     async def _record_nothing(self) -> Changed:
         """Say that there is no such document: under a key that has to be remembered, as any other outcome."""
@@ -349,7 +353,14 @@ class UpdateTask:
         return key
 
     def _write(self, command: bytes) -> Awaitable[Outcome]:
-        return self._writes.write(self._request, self._database, command, collection=self._collection)
+        named = self._plan.wanted.named
+        return self._writes.write(
+            self._request,
+            self._database,
+            command,
+            collection=self._collection,
+            document="" if named is None else named,
+        )
 
 
 def _is_race(error: NotFound | DuplicateKey) -> bool:

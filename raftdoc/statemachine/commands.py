@@ -15,7 +15,7 @@ A command is a msgpack array, encoded once at the edge; the same bytes go to the
      3  CREATE              1    collection, id key, document
      4  CREATE_MANY         1    collection, [id key, document, id key, document, ...], atomic
      5  DELETE              1    collection, id key, expected revision or nil
-     6  MODIFY              1    collection, [changes], step, answer, document bytes max, is_found
+     6  MODIFY              1    collection, [changes], step, answer, document bytes max, aim
      7  WRITE_MANY          1    collection, [changes], [steps], mode, resume or nil, document bytes max
     32  CREATE_COLLECTION   1    name, options (JSON, sorted names)
     33  DROP_COLLECTION     1    name
@@ -60,7 +60,7 @@ from raftdoc.limits import DOCUMENT_BYTES_MAX, REPLICAS
 from raftdoc.query.index_definition import IndexDefinition
 from raftdoc.sharding.view import NodeState
 from raftdoc.statemachine.outcome import Idempotency
-from raftdoc.statemachine.update_steps import ATOMIC_STEPS_MAX, STEPS_MAX, Answer, EncodedChange, Mode, Step
+from raftdoc.statemachine.update_steps import ATOMIC_STEPS_MAX, STEPS_MAX, Aim, Answer, EncodedChange, Mode, Step
 
 FEATURE_LEVEL: Final = 1
 """The highest level that this code applies."""
@@ -182,18 +182,18 @@ def modify(
     *,
     answer: Answer = Answer.NONE,
     bytes_max: int = DOCUMENT_BYTES_MAX,
-    is_found: bool = False,
+    aim: Aim = Aim.NAMED,
     idempotency: Idempotency | None = None,
 ) -> bytes:
     """Change one document in place; `bytes_max` bounds what it may become. Steps and changes: see `update_steps`.
 
-    With is_found the proposer has looked for the document by a filter, and expects the revision that it found: that
-    another write came between decides nothing, and is not remembered under the key.
+    With Aim.FOUND the step expects the revision that was found.
 
     Outcome: ok with revision and created, data = {"modified", "document": bytes or None, "id": JSON, of a new one};
+    with Aim.FILTERED, where nothing was matched, ok with the data of a WRITE_MANY without steps;
     collection_not_found; document_not_found; precondition_failed; duplicate_key; or what refuses it, with its reason.
     """
-    return _encode(Op.MODIFY, idempotency, collection, tuple(changes), step, int(answer), bytes_max, is_found)
+    return _encode(Op.MODIFY, idempotency, collection, tuple(changes), step, int(answer), bytes_max, int(aim))
 
 
 def write_many(

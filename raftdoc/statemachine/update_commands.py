@@ -20,6 +20,7 @@ from raftdoc.statemachine.update_changes import Change
 from raftdoc.statemachine.update_steps import (
     MISSED,
     NO_CHANGE,
+    Aim,
     Answer,
     EncodedChange,
     Flag,
@@ -41,6 +42,9 @@ NOT_FOUND: Final = StepResult("document_not_found")
 STALE: Final = StepResult("precondition_failed")
 TAKEN: Final = StepResult("duplicate_key")
 """By the _id; an index gives a reason."""
+
+UNDECIDED: Final = {Aim.FOUND: (NOT_FOUND, STALE, TAKEN), Aim.ABSENT: (STALE,)}
+"""What another write between the search and apply leads to."""
 
 
 class WriteLimit(NamedTuple):
@@ -194,7 +198,7 @@ class Modify(NamedTuple):
     step: Step
     answer: int
     bytes_max: int
-    is_found: bool
+    aim: int
 
 
 class WriteMany(NamedTuple):
@@ -227,9 +231,9 @@ def modify(target: DatabaseSlice, command: Command) -> Outcome:
     result, shown = run.do(fields.step, Answer(fields.answer))
     if result.code != OK:
         outcome = Outcome(result.code, data=result.reason, time_ms=time_ms)
-        if fields.is_found and (result.code in MISSED or result == TAKEN):
+        if result in UNDECIDED.get(Aim(fields.aim), ()):
             raise Undecided(outcome)
-        return outcome
+        return _many([], None, time_ms) if fields.aim == Aim.FILTERED and result == NOT_FOUND else outcome
     data = {"modified": bool(result.flags & Flag.MODIFIED), "document": shown}
     is_created = bool(result.flags & Flag.CREATED)
     if is_created:

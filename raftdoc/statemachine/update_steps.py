@@ -79,6 +79,19 @@ class Answer(IntEnum):
     AFTER = 2
 
 
+class Aim(IntEnum):
+    """How the proposer of a MODIFY came to its document, which says what it means that it is not there."""
+
+    NAMED = 0
+    """The caller named it: a refusal."""
+    FOUND = 1
+    """It was looked for by a filter: another write came between, which decides nothing and is not remembered."""
+    FILTERED = 2
+    """The filter itself names it: an answer, that nothing was matched."""
+    ABSENT = 3
+    """The caller named it, and it was not there: a refusal, unless it has come meanwhile, which decides nothing."""
+
+
 class Flag(IntFlag):
     NOTHING = 0
     CREATED = 1

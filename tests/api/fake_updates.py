@@ -99,6 +99,8 @@ class Documents:
             changed.revision = result.revision
             after = self.stored[each.key].body if each.key in self.stored else b"null"
             changed.document = plan.shown(before if wanted.answer == Answer.BEFORE else after)
+        if not found and wanted.named is not None:
+            raise NotFound("document", str(wanted.named))
         if not found and wanted.upsert:
             step, changed.upserted_id = plan.upsert_step()
             changed.revision = self.do(step, plan.changes()).revision

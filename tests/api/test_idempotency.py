@@ -7,6 +7,8 @@ from uuid import UUID
 
 import pytest
 
+from raftdoc.statemachine.outcome import Outcome, RequestRecord
+
 from .conftest import JSON, Api
 from .fake_backend import FakeBackend
 
@@ -141,6 +143,28 @@ async def test_what_became_of_a_refused_write_can_be_asked(shop: Api) -> None:
     await shop("DELETE", f"{DOCS}/none", Idempotency_Key="k1")
     record = (await shop("GET", "/v1/dbs/shop/requests/k1")).json()
     assert (record["outcome"], record["code"], record["status"]) == ("not_applied", "document_not_found", 404)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "status"),
+    [
+        (Outcome("ok", data={"results": [], "resume": None}), 200),
+        (Outcome("ok", 9, data={"results": [[0, 2, 9]], "resume": None}), 200),
+        (Outcome("ok", 9, data={"results": [[0, 2, 9], ["update_refused"]], "resume": None}), 207),
+        (Outcome("ok", 9, created=True, data={"modified": False, "document": None, "id": b"1"}), 200),
+        (Outcome("ok", data={"modified": True, "document": None}), 200),
+        (Outcome("ok", created=True, data=(("ok", 9), ("ok", 10))), 200),
+        (Outcome("ok", created=True, data=(("ok", 9), ("duplicate_key", 0))), 207),
+        (Outcome("ok", 9, created=True), 201),
+        (Outcome("ok"), 204),
+    ],
+)
+async def test_what_became_of_a_write_has_the_status_that_it_was_answered_with(
+    shop: Api, backend: FakeBackend, outcome: Outcome, status: int
+) -> None:
+    backend.records["shop", "k"] = (RequestRecord("k", b"p" * 16, outcome, 0), None)
+    record = (await shop("GET", "/v1/dbs/shop/requests/k")).json()
+    assert (record["outcome"], record["code"], record["status"]) == ("applied", "ok", status)
 
 
 async def test_what_became_of_a_catalog_write_can_be_asked(api: Api) -> None:

@@ -220,6 +220,42 @@ async def test_nothing_found_is_remembered_as_well(world: World) -> None:
     assert "m" not in (await documents(world))["0000"]
 
 
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        {"filter": {"n": 99}, "update": {"$set": {"m": 1}}},
+        {"filter": {"n": 99}, "update": {"$set": {"m": 1}}, "answer": Answer.AFTER},
+        {"filter": {"n": 99}, "is_delete": True, "multi": True},
+        {"filter": {"_id": "0000", "n": 99}, "update": {"$set": {"m": 1}}},
+        {"filter": {"_id": "none"}, "update": {"$set": {"m": 1}}, "answer": Answer.BEFORE},
+        {"filter": {"_id": "none"}, "is_delete": True},
+    ],
+)
+async def test_what_found_nothing_to_change_is_remembered_as_done(world: World, wanted: Any) -> None:
+    await fill(world, 1)
+    changed = await change(world, key="k", **wanted)
+    assert (changed.matched, changed.modified, changed.replayed) == (0, 0, False)
+    again = await change(world, on="n2", key="k", **wanted)
+    assert (again.matched, again.modified, again.replayed, again.time_ms) == (0, 0, True, changed.time_ms)
+    record = await world.database("n1").request_outcome(world.request(), "shop", "k")
+    assert (record.outcome.code, record.outcome.revision) == ("ok", 0)
+
+
+async def test_patch_of_a_document_that_is_not_there_is_remembered_as_refused(world: World) -> None:
+    await fill(world, 1)
+    wanted = {"filter": {"_id": "none"}, "update": [{"$set": {"m": 1}}], "named": "none"}
+    for is_replay in (False, True):
+        with pytest.raises(NotFound) as caught:
+            await change(world, key="k", **wanted)
+        assert (caught.value.code, caught.value.name, caught.value.replayed) == (
+            "document_not_found",
+            "none",
+            is_replay,
+        )
+    record = await world.database("n1").request_outcome(world.request(), "shop", "k")
+    assert record.outcome.code == "document_not_found"
+
+
 async def test_success_is_remembered_when_the_filter_no_longer_matches(world: World) -> None:
     await fill(world, 1)
     wanted = {"filter": {"n": 0}, "update": {"$set": {"n": 1}}}

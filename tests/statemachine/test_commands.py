@@ -16,7 +16,7 @@ from raftdoc.statemachine.catalog_commands import CATALOG_HANDLERS
 from raftdoc.statemachine.commands import Op
 from raftdoc.statemachine.database_commands import CLOSED_HANDLERS, OPEN_HANDLERS
 from raftdoc.statemachine.outcome import Idempotency
-from raftdoc.statemachine.update_steps import Answer, ChangeKind, Mode
+from raftdoc.statemachine.update_steps import Aim, Answer, ChangeKind, Mode
 
 KEY = Idempotency("k", b"f" * 16, 7)
 DOCUMENT = b'{"_id":"a"}'
@@ -42,9 +42,9 @@ EXAMPLES = [
             [update_steps.change(ChangeKind.UPDATE, {"$inc": {"n": 1}}, guard={"n": 1})],
             answer=Answer.AFTER,
             bytes_max=90,
-            is_found=True,
+            aim=Aim.FOUND,
         ),
-        [6, 1, None, "c", [[0, b'{"$inc":{"n":1}}', None, b'{"n":1}']], [2, A, 9, 0, DOCUMENT], 2, 90, True],
+        [6, 1, None, "c", [[0, b'{"$inc":{"n":1}}', None, b'{"n":1}']], [2, A, 9, 0, DOCUMENT], 2, 90, 1],
     ),
     (
         commands.write_many(

@@ -19,6 +19,7 @@ from raftdoc.statemachine.outcome import Idempotency, Outcome
 from raftdoc.statemachine.update_steps import (
     ATOMIC_STEPS_MAX,
     STEPS_MAX,
+    Aim,
     Answer,
     ChangeKind,
     Mode,
@@ -204,14 +205,40 @@ def test_race_that_was_lost_decides_nothing_and_leaves_the_key_free(runner: Runn
     key = Idempotency("k", b"p" * 16)
     stale = update_steps.update(KEY_A, expected=5)
     for command in (
-        commands.modify("c", stale, [INCREMENT], is_found=True, idempotency=key),
+        commands.modify("c", stale, [INCREMENT], aim=Aim.FOUND, idempotency=key),
         commands.write_many("c", [stale], [INCREMENT], mode=Mode.ATOMIC, resume=b"", idempotency=key),
     ):
         assert runner.one(command).code == "precondition_failed"
         assert runner.machine.request_outcome("k") is None
     again = update_steps.update(KEY_A, expected=1 << 20)
-    assert runner.one(commands.modify("c", again, [INCREMENT], is_found=True, idempotency=key)).is_ok
-    assert runner.one(commands.modify("c", stale, [INCREMENT], is_found=True, idempotency=key)).replayed
+    assert runner.one(commands.modify("c", again, [INCREMENT], aim=Aim.FOUND, idempotency=key)).is_ok
+    assert runner.one(commands.modify("c", stale, [INCREMENT], aim=Aim.FOUND, idempotency=key)).replayed
+
+
+def test_filter_that_means_no_document_is_answered_and_remembered_as_done(runner: Runner) -> None:
+    for number, step in enumerate(
+        (update_steps.update(KEY_B), update_steps.delete(KEY_B), update_steps.update(KEY_A, change=1))
+    ):
+        key = Idempotency(f"k{number}", b"p" * 16)
+        changes = [INCREMENT, update_steps.change(ChangeKind.UPDATE, {"$inc": {"n": 1}}, guard={"n": 99})]
+        command = commands.modify("c", step, changes, aim=Aim.FILTERED, idempotency=key)
+        outcome, again = runner.one(command), runner.one(command)
+        assert (outcome.code, outcome.revision, outcome.data) == ("ok", 0, {"results": (), "resume": None})
+        assert again.replayed
+        assert again.is_ok
+
+
+def test_named_document_that_is_absent_is_refused_unless_it_has_come_meanwhile(runner: Runner) -> None:
+    key = Idempotency("k", b"p" * 16)
+
+    def absent(id_key: bytes) -> bytes:
+        step = update_steps.delete(id_key, expected=0)
+        return commands.modify("c", step, aim=Aim.ABSENT, idempotency=key)
+
+    assert runner.one(absent(KEY_A)).code == "precondition_failed"
+    assert runner.machine.request_outcome("k") is None
+    assert [runner.one(absent(KEY_B)).code for _ in range(2)] == ["document_not_found"] * 2
+    assert runner.machine.request_outcome("k") is not None
 
 
 def test_caller_whose_revision_is_not_there_is_answered_that_for_good(runner: Runner) -> None:
