@@ -29,13 +29,23 @@ STALLS = Plan(
     has_collections=False,
 )
 ALONE = Plan(node_count=1, leases_enabled=False, duration_ns=2_000 * MS, faults=("set_wall",))
+CRASHED_LATE = Plan(
+    duration_ns=500 * MS,
+    fault_interval_ns=200 * MS,
+    faults=("crash",),
+    client_count=1,
+    has_index=False,
+    has_collections=False,
+)
 FOUND_FAULTS = (
     # A write that was lost sight of, and sent again under its key, was said not to have happened by what refused it.
     (0, STALLS),
     # A node that is alone, without leases, answered no linearizable read any more after its wall clock was set.
     (0, ALONE),
+    # Of the simulator: a node that was down for longer than the rest of the run was started again while all stopped.
+    (4, CRASHED_LATE),
 )
-"""Seeds and plans that once found a fault of the product, and which."""
+"""Seeds and plans that once found a fault, and which."""
 
 PROGRAM = (
     "from raftdoc.simulation.nodes.run import run_seed\nprint(*(run_seed(seed).trace_hash for seed in (1, 8, 11)))"

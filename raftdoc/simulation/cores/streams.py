@@ -142,9 +142,13 @@ class Streams:
         self._later(self._end, stream, is_ok)
 
     def _end(self, stream: Stream, is_ok: bool) -> None:
-        """Tell the sender, if it still lives."""
+        """Tell the sender, if it still lives; one that is paused learns of it when it goes on."""
         sender = self._world.hosts[stream.sender]
-        if sender.is_reachable and sender.boot == stream.sender_life:
+        if not sender.is_up or sender.boot != stream.sender_life:
+            return
+        if self._world.now_ns < sender.paused_until_ns:
+            self._world.schedule(sender.paused_until_ns - self._world.now_ns, self._end, stream, is_ok)
+        else:
             sender.core.on_snapshot_status(stream.peer, is_ok, sender.clock())
             sender.touch()
 

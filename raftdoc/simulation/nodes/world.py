@@ -69,6 +69,7 @@ class World:
         self._context = copy_context()
         """The world's own: what runs in it is no process'."""
         self._is_over = False
+        """From now on no node is started."""
         self._lives: list[Process] = []
         """All there ever were."""
         self._stopping: set[NodeId] = set()
@@ -167,7 +168,8 @@ class World:
         await self._until("I16: not the same everywhere", self.watch.is_settled, SETTLED_WITHIN_NS)
 
     async def _stop_all(self) -> None:
-        """Stop every node in good order: nothing may be left of them."""
+        """Stop every node in good order: nothing may be left of them, and none is started again."""
+        self._is_over = True
         for process in list(self.processes.values()):
             self.stop(process, None)
         await self._until("I16: nodes do not stop", lambda: not self._stopping, SETTLED_WITHIN_NS)
