@@ -111,13 +111,19 @@ def path_of(*segments: str) -> str:
     Raises:
         InvalidUse: a segment is no text, or none that UTF-8 can carry.
     """
-    return "/v1/" + "/".join([_segment(segment) for segment in segments])
+    return "/v1/" + "/".join([segment_of(segment) for segment in segments])
 
 
-def _segment(text: object) -> str:
+def segment_of(text: str) -> str:
+    """Return a name as one segment of a path.
+
+    Raises:
+        InvalidUse: it is no text, or none that UTF-8 can carry.
+    """
     try:
         if isinstance(text, str):
-            return quote(text, safe="")
+            # Most ids need no quoting, and every call has one.
+            return text if text.isascii() and text.isalnum() else quote(text, safe="")
     except UnicodeEncodeError:
         pass  # half of a surrogate pair is no text either
     raise InvalidUse(f"a name is a string of valid Unicode, not {text!r:.60}")

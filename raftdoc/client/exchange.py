@@ -7,7 +7,7 @@ from typing import Any, TypeAlias, TypeVar
 
 import orjson
 
-from raftdoc.client.call import JSON_PATCH, MERGE_PATCH, Answer, path_of
+from raftdoc.client.call import JSON_PATCH, MERGE_PATCH, Answer, segment_of
 from raftdoc.client.errors import BulkWriteError, InvalidUse
 from raftdoc.client.values import BulkWriteResult, DocumentId, Json, OperationResult, WriteResult
 
@@ -24,7 +24,7 @@ def path_segment(text: str) -> str:
     """
     if text in {"", ".", ".."}:
         raise InvalidUse(f"{text!r} cannot be the id of a document")
-    return path_of(text)[4:]
+    return segment_of(text)
 
 
 def results_of(answer: Answer) -> tuple[OperationResult, ...]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from raftdoc.client.errors import InvalidUse
-from raftdoc.client.values import DocumentId, Json
+from raftdoc.client.values import DocumentId, Json, as_dict
 
 Update: TypeAlias = "Mapping[str, Any] | Sequence[Mapping[str, Any]]"
 """Operators (`{"$set": ...}`), or a pipeline."""
@@ -18,7 +18,7 @@ class InsertOne:
     document: Mapping[str, Any]
 
     def line(self) -> dict[str, Json]:
-        return {"insert": _dict(self.document)}
+        return {"insert": as_dict(self.document)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class ReplaceOne:
             raise InvalidUse("ReplaceOne in bulk_write takes {'_id': ...}; its condition is if_revision")
         line = {
             "_id": id,
-            "document": _dict(self.replacement),
+            "document": as_dict(self.replacement),
             "upsert": self.upsert or None,
             "if_match": self.if_revision,
         }
@@ -72,12 +72,6 @@ class DeleteOne:
         if rest:
             raise InvalidUse("DeleteOne in bulk_write takes {'_id': ...} alone")
         return {"delete": {"_id": id}}
-
-
-def _dict(document: Mapping[str, Any]) -> dict[str, Any]:
-    if not isinstance(document, Mapping):
-        raise InvalidUse(f"a document is a dict, not {document!r:.60}")
-    return dict(document)
 
 
 Operation: TypeAlias = InsertOne | ReplaceOne | UpdateOne | DeleteOne

@@ -156,6 +156,17 @@ def encode_document(document: object) -> bytes:
     Raises:
         InvalidUse: it is no mapping, or has something that JSON has not.
     """
-    if not isinstance(document, Mapping):
-        raise InvalidUse(f"a document is a dict, not {type(document).__name__}")
-    return encode(document if isinstance(document, dict) else dict(document))
+    return encode(as_dict(document))
+
+
+def as_dict(document: object) -> dict[str, Any]:
+    """Return a document as a dict: itself, where it is one.
+
+    Raises:
+        InvalidUse: it is no mapping.
+    """
+    if isinstance(document, dict):
+        return document
+    if isinstance(document, Mapping):
+        return dict(document)
+    raise InvalidUse(f"a document is a dict, not {document!r:.60}")
