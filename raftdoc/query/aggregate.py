@@ -19,6 +19,7 @@ from raftdoc.query.context import Context
 from raftdoc.query.expressions.compile import escaped
 from raftdoc.query.expressions.scope import Value, fault
 from raftdoc.query.filter import Filter
+from raftdoc.query.parts import check_parts
 from raftdoc.query.stages import fields, group, plain
 from raftdoc.query.stages.bucket_auto import build_bucket_auto
 from raftdoc.query.stages.facet import NOT_IN_FACET, build_facet
@@ -97,6 +98,7 @@ def parse_pipeline(spec: Value, pointer: str, *, variables: frozenset[str] = fro
     Raises:
         InvalidQuery: it is none.
     """
+    check_parts(spec, pointer)
     return _parse(spec, pointer, Setting(_parse, variables))
 
 

@@ -14,6 +14,7 @@ from raftdoc.document.value import JsonValue
 from raftdoc.query.ast import Always, And, ExprMatch, Node, Nor, Not, Or
 from raftdoc.query.filter_parser import FilterParser
 from raftdoc.query.matcher import Predicate, compile_filter
+from raftdoc.query.parts import check_parts
 from raftdoc.query.position import find_positions
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ def parse_filter(spec: JsonValue, pointer: str = "", *, variables: frozenset[str
     Raises:
         InvalidQuery: it is no filter; the pointer is below `pointer`.
     """
+    check_parts(spec, pointer)
     return Filter(FilterParser(variables).parse(spec, pointer))
 
 

@@ -8,7 +8,7 @@ from typing import Final
 from raftdoc.document.path import split_path
 from raftdoc.document.tagged import tag_of
 from raftdoc.document.value import JsonValue
-from raftdoc.limits import FILTER_CONDITIONS_MAX, FILTER_DEPTH_MAX
+from raftdoc.limits import FILTER_DEPTH_MAX
 from raftdoc.query.allowance import value_count
 from raftdoc.query.ast import Always, And, Compare, ExprMatch, Node, Nor, Or, SchemaMatch
 from raftdoc.query.filter_operators import TYPE_MISMATCH, FieldReader, fail, is_operators
@@ -24,7 +24,6 @@ class FilterParser:
 
     def __init__(self, variables: frozenset[str]) -> None:
         self._variables = variables
-        self._condition_count = 0
         self._field = FieldReader(lambda spec, pointer, depth: self.parse(spec, pointer, depth, is_root=False))
 
     def parse(self, spec: JsonValue, pointer: str, depth: int = 0, *, is_root: bool = True) -> Node:
@@ -37,9 +36,6 @@ class FilterParser:
             fail("a filter is an object", pointer, TYPE_MISMATCH)
         if depth > FILTER_DEPTH_MAX:
             fail(f"a filter is at most {FILTER_DEPTH_MAX} levels deep", pointer)
-        self._condition_count += len(spec)
-        if self._condition_count > FILTER_CONDITIONS_MAX:
-            fail(f"a filter has at most {FILTER_CONDITIONS_MAX} conditions", pointer)
         children = []
         for name, value in spec.items():
             node = self._member(name, value, child_pointer(pointer, name), depth, is_root=is_root)

@@ -18,6 +18,7 @@ from raftdoc.errors import InvalidQuery
 from raftdoc.query.context import Context
 from raftdoc.query.expression import evaluate
 from raftdoc.query.filter import Filter
+from raftdoc.query.parts import check_parts
 from raftdoc.query.projection_parser import ProjectionParser
 from raftdoc.query.projection_tree import (
     Branch,
@@ -42,6 +43,7 @@ def parse_projection(
     Raises:
         InvalidQuery: it is no projection; the pointer is below `pointer`.
     """
+    check_parts(spec, pointer)
     mode, root = ProjectionParser(variables, is_stage=is_stage).parse(spec, pointer)
     return Projection(mode, root, pointer)
 

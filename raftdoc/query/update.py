@@ -21,6 +21,7 @@ from raftdoc.errors import InvalidQuery, UpdateRefused
 from raftdoc.query.aggregate import Pipeline
 from raftdoc.query.context import Context
 from raftdoc.query.filter import Filter
+from raftdoc.query.parts import PartCount
 from raftdoc.query.update_arrays import parse_add_to_set, parse_pop, parse_pull, parse_pull_all, parse_push
 from raftdoc.query.update_guard import is_portable
 from raftdoc.query.update_numbers import (
@@ -57,6 +58,8 @@ _EFFECTS: Final = {
 _WRITES: Final = frozenset({"$set", "$setOnInsert"})
 _ARITHMETIC: Final = frozenset({"$inc", "$mul"})
 _EXTREMES: Final = frozenset({"$min", "$max"})
+_READ: Final = frozenset({"$pull", "$pullAll"})
+"""Those whose arguments are more than stored."""
 
 OPERATORS: Final = (
     _WRITES
@@ -120,7 +123,23 @@ def parse_update(spec: JsonValue, array_filters: JsonValue = None, pointer: str 
         _check_no_array_filters(array_filters, beside, "a replacement")
         check_storable(spec, pointer)
         return Update(spec, portable=True)
+    _check_parts(spec, array_filters, pointer)
     return _parse_operators(spec, parse_array_filters(array_filters, beside), pointer, beside)
+
+
+def _check_parts(spec: dict[str, JsonValue], array_filters: JsonValue, pointer: str) -> None:
+    """Check that the paths and conditions are not too many; what is stored does not count.
+
+    Raises:
+        InvalidQuery: they are.
+    """
+    count = PartCount(pointer)
+    count.take(array_filters)
+    for operator, arguments in spec.items():
+        if operator in _READ:
+            count.take(arguments)
+        else:
+            count.take_parts(len(arguments) if isinstance(arguments, dict) else 1)
 
 
 def _check_no_array_filters(array_filters: JsonValue, pointer: str, what: str) -> None:

@@ -199,7 +199,14 @@ def check_bindable(name: Value, pointer: str) -> str:
     return name
 
 
+def _is_plain(value: Value) -> bool:
+    """Return whether a value stands for itself, as most elements of a long array do."""
+    return not isinstance(value, dict | list | str) or (isinstance(value, str) and value[:1] != "$")
+
+
 def _compile_array(spec: list[Value], scope: Scope, pointer: str) -> Code:
+    if all(map(_is_plain, spec)):
+        return constant(list(spec))
     codes = [compile_operand(element, scope, f"{pointer}/{place}") for place, element in enumerate(spec)]
     if all(code.is_constant for code in codes):
         return constant([None if code.constant is MISSING else code.constant for code in codes])
