@@ -25,6 +25,12 @@ class Verdict(NamedTuple):
     """True: the disk has begun to stall; False: it has ended; None: as before."""
     full_changed: bool | None
 
+    @property
+    def concerns_all(self) -> bool:
+        """Return whether every replica has to hear of it, whether or not its own time has come."""
+        is_change = self.stall_changed is not None or self.full_changed is not None
+        return self.is_clock_suspect or self.is_wall_clock_skewed or is_change
+
 
 class Health:
     def __init__(self, clock: Clock, disk: SharedLog, election_timeout_ms: int) -> None:

@@ -22,7 +22,7 @@ from random import Random
 from typing import Any
 
 from raftdoc.errors import DiskFailed, DiskFull, Draining, NoLeader, NotLeader, OverBudget, RaftdocError, Unavailable
-from raftdoc.ids import GroupId, Index, NodeId
+from raftdoc.ids import CATALOG_GROUP, GroupId, Index, NodeId
 from raftdoc.limits import APPLY_SLICE_MS, NS_PER_MS, PROPOSALS_WAITING_MAX, READ_QUEUE_MAX
 from raftdoc.node.admission import admit
 from raftdoc.node.clock import Clock
@@ -30,6 +30,7 @@ from raftdoc.node.digests import Digests
 from raftdoc.node.early import EarlyMessages
 from raftdoc.node.forwarding import Forwarding, Served
 from raftdoc.node.health import Health
+from raftdoc.node.heartbeats import hear_all, split_responses
 from raftdoc.node.log_writer import Persister, Ticket, persist_record
 from raftdoc.node.metrics import NodeMetrics
 from raftdoc.node.outbox import Outbox
@@ -43,7 +44,16 @@ from raftdoc.raft.messages import HardState, Message
 from raftdoc.statemachine.commands import is_known
 from raftdoc.storage.log.log import LogRecord, SharedLog, log_record
 from raftdoc.transport.transport import Transport
-from raftdoc.wire.messages import Forward, Forwarded, MatchedEverywhere, Ping, Pong, StateDigest
+from raftdoc.wire.messages import (
+    Forward,
+    Forwarded,
+    HeartbeatResponses,
+    Heartbeats,
+    MatchedEverywhere,
+    Ping,
+    Pong,
+    StateDigest,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +221,7 @@ class Node:
             future.set_result(None)
         else:
             replica.reads.wait_applied(index, ReadWaiter(future, deadline_ns))
+            replica.due_ns = 0
         return future
 
     def add_replica(self, replica: Replica, record: LogRecord | None) -> None:
@@ -322,10 +333,29 @@ class Node:
                 self._outbox.put(peer, group, pong)
             elif kind is Pong:
                 self.staleness.heard(peer, message, now_ns, self.clock.wall_ms())
+            elif kind is Heartbeats:
+                self._take_beats(peer, message, now_ns)
+            elif kind is HeartbeatResponses:
+                self._take_responses(peer, message, now_ns)
             elif kind in self._services:
                 self._services[kind](peer, group, message)
             else:
                 self._step(peer, group, message, now_ns)
+
+    def _take_beats(self, peer: NodeId, message: Heartbeats, now_ns: int) -> None:
+        """Answer the heartbeats that say nothing new; step the others."""
+        answer, news = hear_all(self.replicas, peer, message, now_ns)
+        if answer is not None:
+            self._outbox.put(peer, CATALOG_GROUP, answer)
+        for group, beat in news:
+            self._step(peer, group, beat, now_ns)
+
+    def _take_responses(self, peer: NodeId, message: HeartbeatResponses, now_ns: int) -> None:
+        """Note who answers; step what means more than that."""
+        for group, response in split_responses(message):
+            replica = self.replicas.get(group)
+            if replica is None or not replica.core.heard(peer, response, now_ns):
+                self._step(peer, group, response, now_ns)
 
     def _step(self, peer: NodeId, group: GroupId, message: Any, now_ns: int) -> None:
         replica = self.replicas.get(group)
@@ -384,9 +414,11 @@ class Node:
         skew_ms = self.staleness.wall_skew_ms()
         verdict = self.health.check(now_ns, self._persister.oldest_submitted_ns(), skew_ms)
         self._forwarding.sweep(now_ns)
+        concerns_all = verdict.concerns_all
         for replica in self.replicas.values():
-            replica.tick(verdict, now_ns)
-            if replica.is_busy or replica.core.has_ready() or replica.reads.asking:
+            if replica.due_ns <= now_ns or concerns_all:
+                replica.tick(verdict, now_ns)
+                # What it leaves to be done is taken, and its next time found, at the end of this turn.
                 self._touched[replica.group] = replica
         if self.snapshots is not None:
             self.snapshots.tick(now_ns)
@@ -416,7 +448,7 @@ class Node:
                 self._take_snapshots(self.snapshots, replica, ready)
             replica.handle(ready)
             if ready.role is not None:
-                self._role_changed(replica, ready)
+                self.metrics.role_changed(replica.group, ready.role)
             task = ready.persist
             if task is not None:
                 records.append(persist_record(replica.group, task))
@@ -430,11 +462,6 @@ class Node:
         if ready.installed is not None:
             snapshots.installed(replica, ready.installed)
             self._on_applied(replica)
-
-    def _role_changed(self, replica: Replica, ready: Ready) -> None:
-        change = ready.role
-        assert change is not None
-        self.metrics.role_changed(replica.group, change)
 
     def _apply(self, touched: Iterable[Replica], now_ns: int) -> None:
         """Apply slices until the turn's time is used up; what is left goes on in the next turn."""
@@ -457,6 +484,7 @@ class Node:
                     self._on_applied(replica)
             if has_more or replica.core.has_ready() or replica.proposals.queued or replica.reads.asking:
                 self.touch(replica)
+            replica.look_ahead()
 
     def _tell_digest(self, replica: Replica) -> None:
         assert replica.digest_taken is not None

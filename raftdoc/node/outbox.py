@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from raftdoc.ids import GroupId, NodeId
-from raftdoc.raft.messages import AppendEntries, Message
+from raftdoc.ids import CATALOG_GROUP, GroupId, NodeId
+from raftdoc.node.heartbeats import join_beats, join_responses
+from raftdoc.raft.messages import AppendEntries, HeartbeatResponse, Message
 from raftdoc.transport.transport import Lane, Transport
 from raftdoc.wire.messages import Forward, Forwarded, SnapshotBegin, SnapshotChunk, SnapshotEnd
 
@@ -18,18 +19,24 @@ BULKY = frozenset((Forward, Forwarded, SnapshotBegin, SnapshotChunk, SnapshotEnd
 class Outbox:
     """Collects the messages of a turn."""
 
-    __slots__ = ("_bulk", "_small", "_transport")
+    __slots__ = ("_beats", "_bulk", "_responses", "_small", "_transport")
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
         self._small: dict[NodeId, list[Item]] = {}
         self._bulk: dict[NodeId, list[Item]] = {}
+        self._beats: dict[NodeId, list[Item]] = {}
+        self._responses: dict[NodeId, list[Item]] = {}
 
     def put(self, peer: NodeId, group: GroupId, message: Any) -> None:
         """Add one message. Entries and commands go on the bulk lane, so that heartbeats never queue behind them."""
         kind = type(message)
-        is_bulk = message.entries if kind is AppendEntries else kind in BULKY
-        lane = self._bulk if is_bulk else self._small
+        if kind is AppendEntries:
+            lane = self._bulk if message.entries else self._beats
+        elif kind is HeartbeatResponse:
+            lane = self._responses
+        else:
+            lane = self._bulk if kind in BULKY else self._small
         items = lane.get(peer)
         if items is None:
             lane[peer] = [(group, message)]
@@ -42,6 +49,15 @@ class Outbox:
 
     def send(self) -> None:
         """Hand every frame to the transport."""
+        if self._beats:
+            beats, self._beats = self._beats, {}
+            for peer, items in beats.items():
+                self._add(peer, items if len(items) == 1 else [(CATALOG_GROUP, beat) for beat in join_beats(items)])
+        if self._responses:
+            responses, self._responses = self._responses, {}
+            for peer, items in responses.items():
+                joined = [(CATALOG_GROUP, response) for response in join_responses(items)]
+                self._add(peer, items if len(items) == 1 else joined)
         if self._small:
             small, self._small = self._small, {}
             for peer, items in small.items():
@@ -50,3 +66,6 @@ class Outbox:
             bulk, self._bulk = self._bulk, {}
             for peer, items in bulk.items():
                 self._transport.send(peer, Lane.BULK, items)
+
+    def _add(self, peer: NodeId, items: list[Item]) -> None:
+        self._small.setdefault(peer, []).extend(items)

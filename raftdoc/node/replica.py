@@ -51,6 +51,7 @@ class Replica:
         "applied_entries",
         "core",
         "digest_taken",
+        "due_ns",
         "durable_applied_index",
         "group",
         "incarnation",
@@ -72,6 +73,8 @@ class Replica:
         self.to_apply: deque[Entry] = deque()
         self.is_busy = False
         """The engine refused the last apply; it is tried again at the next tick."""
+        self.due_ns = 0
+        """Until when a tick does nothing: an idle group costs one comparison. What makes it sooner comes in a turn."""
         self.durable_applied_index = machine.applied_index
         self.digest_taken: tuple[Index, dict[str, str]] | None = None
         """(index, digest) of the last sample that nobody has been told."""
@@ -133,6 +136,11 @@ class Replica:
         if self.is_leader or not verdict.is_wall_clock_skewed:
             core.tick(now_ns)
         self._sweep(now_ns)
+
+    def look_ahead(self) -> None:
+        """Find anew when the next tick is due: with what waits here, at once."""
+        is_waiting = self.is_busy or self.proposals.waiting_count or self.reads.waiting_count
+        self.due_ns = 0 if is_waiting else self.core.due_ns()
 
     def _refusal(self, rejection: Rejection) -> RaftdocError:
         if rejection.reason is RejectReason.OVER_BUDGET:

@@ -26,6 +26,9 @@ The caller's duties:
     `membership` tells what is in force, and whether it is committed. Ids of nodes are not used again for others.
 11. At a start, read the CONFIGURATION entries after the compaction point from the log (`Restored.configurations`). A
     replica that is made after its group starts with a configuration of nobody.
+12. A host of many groups may spare what does nothing. No tick is needed before `due_ns`, asked anew after any other
+    call; clock, disk and stall are told to all at once. `hear` and `heard` take a heartbeat and its answer where they
+    say only that somebody is there, and then Ready has nothing; where they refuse, the message is stepped.
 
     core.step(sender, message, now_ns)              # and tick, propose, read, on_persisted, on_applied ...
     if core.has_ready():

@@ -31,6 +31,7 @@ from raftdoc.raft.settings import Configuration, RaftSettings, Random, Restored
 from raftdoc.raft.snapshots import SnapshotMeta, SnapshotOffer, SnapshotVerdict
 from raftdoc.raft.state import State
 
+NEVER_DUE_NS = 1 << 62
 Response = VoteResponse | AppendResponse | HeartbeatResponse | ReadIndexResponse
 
 
@@ -67,6 +68,23 @@ class Raft:
         else:
             self._on_response(sender, message, now_ns)  # type: ignore[arg-type]
         self._settle(now_ns)
+
+    def hear(self, sender: NodeId, term: Term, commit_index: Index, now_ns: int) -> bool:
+        """Take a heartbeat that says only that the leader is there; return whether it does.
+
+        Then a HeartbeatResponse may leave at once, and Ready has nothing. Else nothing was done: step it.
+        """
+        return self._follower.hear(sender, term, commit_index, now_ns)
+
+    def heard(self, sender: NodeId, response: HeartbeatResponse, now_ns: int) -> bool:
+        """Take the answer to a heartbeat that says only that the peer is there; return whether it does.
+
+        Then Ready has nothing. Else nothing was done: step it.
+        """
+        state, leader = self._state, self._leader
+        if leader is None or state.has_failed or response.term != state.term:
+            return False
+        return response.boot_id == state.settings.boot_id and leader.heard(sender, response, now_ns)
 
     def tick(self, now_ns: int) -> None:
         """Let time pass: elections, heartbeats, check-quorum, the deadline of a transfer."""
@@ -223,6 +241,16 @@ class Raft:
         state = self._state
         return state.configuration.all_voters() != (state.settings.node,) or not state.hears_leader(now_ns)
 
+    def due_ns(self) -> int:
+        """Return until when a tick would do nothing, as things stand; what happens meanwhile may make it sooner."""
+        state, leader = self._state, self._leader
+        if state.has_failed:
+            return NEVER_DUE_NS
+        if leader is not None:
+            # Who has stepped down settles with the next tick at the latest.
+            return leader.due_ns() if state.role is Role.LEADER else 0
+        return 0 if self._follower_reads.is_asking else state.election_deadline_ns
+
     def has_ready(self) -> bool:
         return self._state.has_ready()
 
@@ -316,6 +344,9 @@ class Raft:
         state = self._state
         if message.term < state.term:
             self._follower.refuse_old_term(sender, message)
+            return
+        if not message.entries and self._follower.hear(sender, message.term, message.commit_index, now_ns):
+            state.send(sender, HeartbeatResponse(message.term, message.sent_ns, message.read_round, message.boot_id))
             return
         assert message.term > state.term or self._leader is None, (sender, message.term, "two leaders in one term")
         self._follower.on_append(sender, message, now_ns)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from raftdoc.ids import Index, NodeId, Term
 from raftdoc.raft.messages import AppendEntries, AppendResponse, Entry, HeartbeatResponse
+from raftdoc.raft.ready import Role
 from raftdoc.raft.state import State
 
 NO_INDEX = Index(0)
@@ -32,6 +33,20 @@ class Follower:
             self._take(sender, message)
         # A full disk takes nothing but no-ops, so that there can be a leader to read from. It says nothing to other
         # entries: an answer would ask for the next probe at once.
+
+    def hear(self, sender: NodeId, term: Term, commit_index: Index, now_ns: int) -> bool:
+        """Take a heartbeat that changes nothing but when the leader was heard; return whether it was one.
+
+        Safety: exactly then does `on_append` do no more, and says at once no more than this term, which is durable.
+        """
+        state = self._state
+        if state.leader != sender or state.term != term or state.role is not Role.FOLLOWER or state.has_failed:
+            return False
+        if commit_index > state.commit_index or not state.is_hard_state_durable:
+            return False
+        state.heard_ns = now_ns
+        state.reset_election_deadline(now_ns)
+        return True
 
     def _heartbeat(self, sender: NodeId, message: AppendEntries) -> None:
         """Acknowledge the leader; its commit counts up to the index that it shows to be the same here."""

@@ -108,7 +108,9 @@ class Leader:
             self._state.has_handed_over = True
             self.transfer.begin(None, now_ns)
         if now_ns >= self._next_heartbeat_ns:
-            self._next_heartbeat_ns = now_ns + self._state.settings.heartbeat_interval_ns
+            # All groups of a node beat at the same times, so that what they say leaves together.
+            interval_ns = self._state.settings.heartbeat_interval_ns
+            self._next_heartbeat_ns = now_ns - now_ns % interval_ns + interval_ns
             self._replication.heartbeat_all(now_ns)
             self._replication.resend(now_ns)
             if self.reads.count:
@@ -116,6 +118,13 @@ class Leader:
             self._reconfiguration.tick(now_ns)
             if self._reconfiguration.is_busy and self._has_committed_own():
                 self._reconfiguration.advance(now_ns)
+
+    def due_ns(self) -> int:
+        """Return until when a tick would do nothing."""
+        if self._state.is_disk_full and not self._state.has_handed_over:
+            return 0
+        due_ns = min(self._next_heartbeat_ns, self._quorum_deadline_ns)
+        return due_ns if self.transfer.target is None else min(due_ns, self.transfer.deadline_ns)
 
     def close(self) -> None:
         self.reads.close()
@@ -146,12 +155,22 @@ class Leader:
 
     def on_heartbeat_response(self, sender: NodeId, message: HeartbeatResponse, now_ns: int) -> None:
         progress = self._progress.get(sender)
-        if progress is None:
+        if progress is None or self.heard(sender, message, now_ns):
             return
         self._heard(sender, progress, message.sent_ns, message.read_round, now_ns)
         if progress.state is ProgressState.PROBE:
             progress.free_probe(message.sent_ns, self._state.settings.heartbeat_interval_ns)
         self._replication.fill(sender, progress, now_ns)
+
+    def heard(self, sender: NodeId, message: HeartbeatResponse, now_ns: int) -> bool:
+        """Take an answer that says only that the peer is there; return whether it does: nobody waits for it."""
+        progress = self._progress.get(sender)
+        if progress is None or progress.state is not ProgressState.REPLICATE:
+            return False
+        if message.read_round > progress.acked_round or progress.next_index <= self._state.log.last_index:
+            return False
+        self._heard(sender, progress, message.sent_ns, message.read_round, now_ns)
+        return True
 
     def on_read_request(self, sender: NodeId, message: ReadIndexRequest, now_ns: int) -> None:
         """Answer a follower's read; a heartbeat beside the answer brings it the commit index that it has to reach."""

@@ -125,6 +125,10 @@ class FollowerReads:
         self._term = state.term
         self._leader = state.leader
 
+    @property
+    def is_asking(self) -> bool:
+        return bool(self._asked)
+
     def ask(self, context: int, now_ns: int) -> None:
         state = self._state
         if state.leader is None or len(self._asked) >= state.settings.read_queue_max:

@@ -19,13 +19,14 @@ from raftdoc.raft.state import State
 
 
 class Transfer:
-    __slots__ = ("_deadline_ns", "_is_ordered", "_lease", "_leaves", "_progress", "_state", "target")
+    __slots__ = ("_is_ordered", "_lease", "_leaves", "_progress", "_state", "deadline_ns", "target")
 
     def __init__(self, state: State, progress: Mapping[NodeId, Progress], lease: Lease) -> None:
         self._state = state
         self._progress = progress
         self._lease = lease
-        self._deadline_ns = 0
+        self.deadline_ns = 0
+        """When the transfer that is under way has failed."""
         self._is_ordered = False
         self._leaves = False
         """This node has no vote any more: it follows as soon as the order is given."""
@@ -42,7 +43,7 @@ class Transfer:
         # Safety: the lease ends before the order can leave (L1).
         self._lease.is_off = True
         self.target = target
-        self._deadline_ns = now_ns + self._state.settings.election_timeout_ns
+        self.deadline_ns = now_ns + self._state.settings.election_timeout_ns
         self.on_matched(target)
         return None
 
@@ -64,7 +65,7 @@ class Transfer:
 
     def has_expired(self, now_ns: int) -> bool:
         """Return whether the transfer has failed: the node has to campaign again for a term of its own."""
-        return self.target is not None and now_ns >= self._deadline_ns
+        return self.target is not None and now_ns >= self.deadline_ns
 
     def _choose(self, target: NodeId | None, now_ns: int) -> NodeId | None:
         """Return a voter: the one asked for, or the one heard of late that has most of the log."""

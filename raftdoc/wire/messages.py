@@ -9,11 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, NewType, TypeAlias
 
 from raftdoc.ids import BootId, ClusterId, GroupId, Index, NodeId, StoreId, Term
 from raftdoc.raft import Configuration
 from raftdoc.raft import messages as raft
+
+ReadRound = NewType("ReadRound", int)
+"""A round of ReadIndex, counted from 0 in each term."""
 
 WIRE_VERSION_MIN: Final = 1
 WIRE_VERSION_MAX: Final = 1
@@ -103,6 +106,32 @@ class Pong(NamedTuple):
     sent_ns: int
     wall_ms: int
     commits: tuple[tuple[GroupId, Index], ...]
+
+
+class Heartbeats(NamedTuple):
+    """Appends without entries for several groups, column by column: what one turn says to a peer of all it leads.
+
+    Each is what `AppendEntries` with these fields would be. It belongs to no group, and comes as of group 0.
+    """
+
+    sent_ns: int
+    boot_id: BootId
+    groups: tuple[GroupId, ...]
+    terms: tuple[Term, ...]
+    prev_indexes: tuple[Index, ...]
+    prev_terms: tuple[Term, ...]
+    commit_indexes: tuple[Index, ...]
+    read_rounds: tuple[ReadRound, ...]
+
+
+class HeartbeatResponses(NamedTuple):
+    """The answers to Heartbeats, column by column: each is what `HeartbeatResponse` with these fields would be."""
+
+    sent_ns: int
+    boot_id: BootId
+    groups: tuple[GroupId, ...]
+    terms: tuple[Term, ...]
+    read_rounds: tuple[ReadRound, ...]
 
 
 class MatchedEverywhere(NamedTuple):
@@ -207,6 +236,8 @@ NodeMessage: TypeAlias = (
     | Forwarded
     | Ping
     | Pong
+    | Heartbeats
+    | HeartbeatResponses
     | MatchedEverywhere
     | StateDigest
     | SnapshotBegin
@@ -240,6 +271,8 @@ MESSAGE_NUMBERS: Final[Mapping[int, type[tuple[Any, ...]]]] = MappingProxyType(
         40: SnapshotEnd,
         41: SnapshotAbort,
         42: SnapshotStatus,
+        43: Heartbeats,
+        44: HeartbeatResponses,
         48: GroupCall,
         49: GroupAnswer,
     }

@@ -88,17 +88,44 @@ def _optional(annotation: Any) -> Check:
 
 def _array(parts: tuple[Any, ...]) -> Check:
     if parts[-1] is Ellipsis:
-        return _elements(check_of(parts[0]))
+        return _elements(parts[0])
     return _slow(tuple, parts, "array")
 
 
-def _elements(check_element: Check) -> Check:
+def _elements(part: Any) -> Check:
+    """Check an array of any length: all numbers at once, and arrays of numbers of one length, else one by one."""
+    check_element, is_plain = check_of(part), _glance_of(part)
+
     def check(value: Any) -> Any:
         if type(value) is not tuple:
             raise WireError(f"{describe(value)} where an array belongs")
+        if not value or is_plain(value):
+            return value
         return tuple([check_element(element) for element in value])
 
     return check
+
+
+def _glance_of(part: Any) -> Callable[[tuple[Any, ...]], bool]:
+    """Return what tells of an array of such parts, not empty, that nothing in it needs a closer look."""
+    if _is_number(part):
+        stop = GROUP_STOP if part is GroupId else None
+        return lambda value: _are_numbers(value, stop)
+    parts = get_args(part) if get_origin(part) is tuple else ()
+    if not parts or not all(map(_is_number, parts)):
+        return lambda value: False
+    stops = [GROUP_STOP if each is GroupId else None for each in parts]
+
+    def is_plain(value: tuple[Any, ...]) -> bool:
+        if set(map(type, value)) != {tuple} or set(map(len, value)) != {len(stops)}:
+            return False
+        return all(map(_are_numbers, zip(*value, strict=True), stops))
+
+    return is_plain
+
+
+def _are_numbers(value: tuple[Any, ...], stop: int | None) -> bool:
+    return set(map(type, value)) == {int} and min(value) >= 0 and (stop is None or max(value) < stop)
 
 
 def _slow(make: Callable[[list[Any]], Any], parts: tuple[Any, ...], name: str) -> Check:

@@ -79,6 +79,7 @@ async def test_build_survives_the_leader_while_writes_go_on() -> None:
         await put(world, "d00000", {"n": "changed"}, on=other)
         await put(world, "zzz", {"n": "new"}, on=other)
         await world.until("it is built", lambda: states(world) == ["ready"] * 2)
+        await are_alike(world)
         assert [machine.index_infos(C)[0].entry_count for machine in machines(world)] == [3001] * 2
         await world.start(leader)
         await world.until("it is ready here too", lambda: states(world) == ["ready"] * 3)

@@ -21,7 +21,16 @@ from raftdoc.wire.codec import (
     encode_messages,
 )
 from raftdoc.wire.frames import WireError
-from raftdoc.wire.messages import HANDSHAKE_NUMBERS, MESSAGE_NUMBERS, Forward, Forwarded, Ping, Refuse, Welcome
+from raftdoc.wire.messages import (
+    HANDSHAKE_NUMBERS,
+    MESSAGE_NUMBERS,
+    Forward,
+    Forwarded,
+    Heartbeats,
+    Ping,
+    Refuse,
+    Welcome,
+)
 
 from .generated import handshakes, items, values_of
 
@@ -155,6 +164,12 @@ def test_a_group_that_is_no_group_is_refused(group: Any) -> None:
         (Ping, [1, 2, [[1, 2, 3]]]),
         (Ping, [1, 2, [[1, -2]]]),
         (Ping, [1, 2, [5]]),
+        (Ping, [1, 2, [[1, 2], [1 << 32, 2]]]),
+        (Ping, [1, 2, [[1, 2], [1, True]]]),
+        (Heartbeats, [1, 2, [1 << 32], [1], [1], [1], [1], [1]]),
+        (Heartbeats, [1, 2, [1], [1, -1], [1], [1], [1], [1]]),
+        (Heartbeats, [1, 2, [1], [1, True], [1], [1], [1], [1]]),
+        (Heartbeats, [1, 2, [1], [1], [1], 1, [1], [1]]),
         (Forwarded, [1, [[0, 5]]]),
         (AppendEntries, [1, 1, 1, 1, [[1, 1, 1, 1]], 1, 1, 1]),
         (AppendEntries, [1, 1, 1, 1, [[1, 1, 1, 1, "text"]], 1, 1, 1]),

@@ -44,6 +44,8 @@ def test_numbers_are_never_used_again_for_something_else() -> None:
         40: "SnapshotEnd",
         41: "SnapshotAbort",
         42: "SnapshotStatus",
+        43: "Heartbeats",
+        44: "HeartbeatResponses",
         48: "GroupCall",
         49: "GroupAnswer",
     }

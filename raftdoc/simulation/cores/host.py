@@ -242,7 +242,10 @@ class Host:
         self.world.schedule(self._plan.tick_ns, self._tick, boot)
         if self.world.now_ns < self.paused_until_ns:
             return
-        self.replica.tick(self._verdict(), self.clock())
+        verdict, now_ns = self._verdict(), self.clock()
+        self.replica.look_ahead()
+        if self.replica.due_ns <= now_ns or verdict.concerns_all:
+            self.replica.tick(verdict, now_ns)
         self.touch()
         if self.is_up and self.replica.is_busy:
             self._apply(boot)

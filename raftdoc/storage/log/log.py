@@ -261,6 +261,8 @@ class SharedLog:
         """Return the first segment that somebody needs."""
         # Safety: read before the groups. What is appended from here on stands in this segment or a later one.
         stop = self._durable[0]
+        if stop == self._first_segment:
+            return stop
         for log in [*self._groups.values(), *self._departing]:
             if log.needs_segments:
                 stop = min(stop, log.pinned_segment)
