@@ -9,19 +9,15 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from typing import Final, NamedTuple
+from typing import Final
 
+from raftdoc.database.build_pace import Pace
 from raftdoc.database.router import Router
 from raftdoc.errors import DeadlineExceeded, NotFound, OutcomeUnknown, Unavailable
 from raftdoc.ids import GroupId
 from raftdoc.limits import (
     EXPIRE_DOCUMENTS_MAX,
     INDEX_STEP_BYTES_MAX,
-    INDEX_STEP_DOCUMENTS_MAX,
-    INDEX_STEP_DOCUMENTS_MAX_BUSY,
-    INDEX_STEP_INTERVAL_MS_BUSY,
-    INDEX_STEPS_IN_FLIGHT_MAX,
-    INDEX_STEPS_IN_FLIGHT_MAX_BUSY,
     NS_PER_MS,
 )
 from raftdoc.node.node import Node
@@ -75,20 +71,19 @@ class IndexDriver:
     async def _build(self, replica: Replica, machine: DatabaseMachine, build: Build) -> None:
         """Propose the steps of a build, some at a time, until the index is built or gone or a step was lost."""
         start: bytes | None = build.built_to
-        known_count = replica.proposals.added_count
+        pace = Pace(self._node, replica)
         steps: deque[asyncio.Future[Outcome]] = deque()
         try:
             while steps or start is not None:
-                # Whether somebody else has written since the last step.
-                pace = ALONE if replica.proposals.added_count == known_count else BESIDE_WRITERS
-                if start is not None and len(steps) < pace.steps_max:
+                step_count_max, documents_max = pace.look()
+                if start is not None and len(steps) < step_count_max:
                     stop = machine.next_stop(
-                        Build(build.ref, start), documents_max=pace.documents_max, bytes_max=INDEX_STEP_BYTES_MAX
+                        Build(build.ref, start), documents_max=documents_max, bytes_max=INDEX_STEP_BYTES_MAX
                     )
                     steps.append(self._start(replica, commands.build_index(*build.ref, start, stop)))
-                    start, known_count = stop, replica.proposals.added_count
+                    start = stop
                     # An entry is applied in one go: let the turn take each step into its own.
-                    await asyncio.sleep(pace.interval_s)
+                    await asyncio.sleep(pace.next_step_s())
                     continue
                 outcome = await steps.popleft()
                 if outcome.data != "building" or not replica.is_leader:
@@ -106,23 +101,6 @@ class IndexDriver:
         # A step may be done twice: a build's begins where the build stands or does nothing, and what expired is gone.
         deadline_ns = self._node.clock.now_ns() + STEP_TIMEOUT_MS * NS_PER_MS
         return self._router.start(replica.group, command, deadline_ns, has_key=True, accept=_as_it_is)
-
-
-class Pace(NamedTuple):
-    """How fast a build goes on."""
-
-    steps_max: int
-    """In flight at a time."""
-    documents_max: int
-    """Of one step."""
-    interval_s: float
-    """From one step to the next, at least."""
-
-
-ALONE: Final = Pace(INDEX_STEPS_IN_FLIGHT_MAX, INDEX_STEP_DOCUMENTS_MAX, 0)
-BESIDE_WRITERS: Final = Pace(
-    INDEX_STEPS_IN_FLIGHT_MAX_BUSY, INDEX_STEP_DOCUMENTS_MAX_BUSY, INDEX_STEP_INTERVAL_MS_BUSY / 1000
-)
 
 
 def _as_it_is(outcome: Outcome) -> Outcome:
