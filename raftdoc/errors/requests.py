@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from raftdoc.errors.root import RaftdocError
+from raftdoc.errors.root import OutcomeKind, RaftdocError
 
 
 class InvalidRequest(RaftdocError):
@@ -50,6 +50,9 @@ class UnknownOption(InvalidRequest):
 class InvalidCursor(InvalidRequest):
     code = "invalid_cursor"
     title = "The cursor was not made by this query of this cluster"
+
+    def __init__(self, detail: str, *, pointer: str | None = "/cursor", outcome: OutcomeKind = "not_applied") -> None:
+        super().__init__(detail, pointer=pointer, outcome=outcome)
 
 
 class InvalidQuery(InvalidRequest):

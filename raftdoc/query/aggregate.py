@@ -23,12 +23,12 @@ from raftdoc.query.parts import check_parts
 from raftdoc.query.stages import fields, group, plain
 from raftdoc.query.stages.bucket_auto import build_bucket_auto
 from raftdoc.query.stages.facet import NOT_IN_FACET, build_facet
-from raftdoc.query.stages.joins import build_lookup, build_union_with
+from raftdoc.query.stages.joins import UnionWith, build_lookup, build_union_with
 from raftdoc.query.stages.plain import Limit, Match
 from raftdoc.query.stages.redact import build_redact
 from raftdoc.query.stages.sort import SortStage, build_sort
-from raftdoc.query.stages.stage import WRONG_STAGE_FORM, Document, Items, Setting, Stage, StageBuilder
-from raftdoc.query.stages.unwind import build_unwind
+from raftdoc.query.stages.stage import WRONG_STAGE_FORM, Document, Items, Setting, Stage, StageBuilder, eased
+from raftdoc.query.stages.unwind import Unwind, build_unwind
 
 UNKNOWN_STAGE: Final = 40324
 TYPE_MISMATCH: Final = 14
@@ -61,6 +61,9 @@ OTHER_STAGES: Final = (
 )
 """Every stage of the dialect that raftdoc has not."""
 
+_GIVING: Final = (plain.Documents, UnionWith, Unwind)
+"""Stages that give more documents than they take."""
+
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
@@ -86,9 +89,12 @@ class Pipeline:
         Raises:
             InvalidQuery: a stage or an expression cannot take a value, or would hold too much.
         """
-        flowing: Iterator[Document | None] = iter(documents)
+        # All that is done with a document is done before the next is asked for: it shows where documents come from.
+        flowing: Iterator[Document | None] = eased(documents, context)
         for stage in self.stages:
             flowing = stage.run(flowing, context)
+            if isinstance(stage, _GIVING):
+                flowing = eased(flowing, context)
         return flowing
 
 

@@ -57,6 +57,7 @@ async def test_cursor_of_another_query_is_refused(shop: Api) -> None:
     for body in ({"filter": {"qty": 2}}, {"filter": {"qty": 1}, "sort": {"qty": 1}}, {}):
         answer = await shop("POST", f"{C}/query", {**body, "cursor": cursor})
         assert (answer.status, answer.code) == (400, "invalid_cursor")
+        assert answer.json()["errors"][0]["pointer"] == "/cursor"
     assert (await shop("POST", f"{C}/query", {"cursor": "x"})).code == "invalid_cursor"
 
 

@@ -272,3 +272,15 @@ def test_a_stage_that_holds_documents_pauses_while_it_gives_them() -> None:
     assert run([{"$documents": items[:600]}], items).count(None) >= 600 // 64
     union = run([{"$unionWith": "other"}], [], reader=Shelf(other=items))
     assert union.count(None) == 1000 // 64
+
+
+def test_documents_that_expressions_loop_over_for_long_are_followed_by_pauses() -> None:
+    long = {"$sum": {"$map": {"input": {"$range": [0, 5000]}, "in": "$$this"}}}
+    items = [{"_id": n, "a": [1, 2, 3]} for n in range(10)]
+    held = {"$group": {"_id": None, "all": {"$push": "$x"}}}
+    assert run([{"$set": {"x": long}}, held], items).count(None) >= 9
+    assert run([{"$group": {"_id": None, "all": {"$push": long}}}], items).count(None) >= 9
+    assert run([{"$unwind": "$a"}, {"$set": {"x": long}}, held], items).count(None) >= 29
+    assert run([{"$facet": {"all": [{"$set": {"x": long}}, held]}}], items).count(None) >= 9
+    assert run([{"$documents": items}, {"$set": {"x": long}}, held], []).count(None) >= 9
+    assert run([{"$set": {"x": {"$size": "$a"}}}, held], items).count(None) == 0

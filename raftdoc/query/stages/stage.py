@@ -19,6 +19,8 @@ Items: TypeAlias = Iterator[Document | None]
 """Documents; None is a pause: nothing is at hand, the caller may give the loop back."""
 
 PAUSE_DOCUMENTS: Final = 64
+PAUSE_STEPS: Final = 2000
+"""Turns of loops in expressions: some 0.5 ms."""
 MEMORY_EXCEEDED: Final = 292
 WRONG_STAGE_FORM: Final = 40323
 
@@ -91,6 +93,17 @@ def paced(documents: Iterable[Document | None]) -> Items:
     for place, document in enumerate(documents, 1):
         yield document
         if not place % PAUSE_DOCUMENTS:
+            yield None
+
+
+def eased(documents: Iterable[Document | None], context: Context) -> Items:
+    """Return the documents with a pause after each for which expressions have looped for long since the last one."""
+    budget = context.budget
+    mark = budget.steps_left - PAUSE_STEPS
+    for document in documents:
+        yield document
+        if budget.steps_left < mark:
+            mark = budget.steps_left - PAUSE_STEPS
             yield None
 
 
