@@ -8,6 +8,7 @@ import json
 import random
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -81,3 +82,47 @@ async def test_json_of_every_kind_is_stored_or_refused(shop: Api) -> None:
         answer = await shop("PUT", f"{DOCS}/1", b'{"value":' + text + b"}", Content_Type="application/json")
         is_refused = name.startswith(DUPLICATE_NAMES)
         assert answer.status in allowed["reject" if is_refused else expectation], (name, answer)
+
+
+MANY = range(2100)
+LONG = list(range(9000))
+
+
+def nested(depth: int) -> dict[str, Any]:
+    filter: dict[str, Any] = {"a": 1}
+    for _ in range(depth):
+        filter = {"$and": [filter]}
+    return filter
+
+
+@pytest.mark.parametrize(
+    ("target", "body", "pointer"),
+    [
+        ("query", {"filter": {"a": {"$in": LONG[:5000]}}}, "/filter/a/$in"),
+        ("query", {"filter": {"a": {"$in": LONG}}}, "/filter"),
+        ("query", {"filter": {"$or": [{"a": number} for number in MANY]}}, "/filter"),
+        ("query", {"filter": {"t": {"$regex": "(a+)+$(?=b)"}}}, "/filter/t/$regex"),
+        ("query", {"filter": {"t": {"$regex": "((a{100}){100}){100}"}}}, "/filter/t/$regex"),
+        ("query", {"filter": {"$where": "while (true) {}"}}, "/filter/$where"),
+        ("query", {"filter": {"a": 1}, "cursor": "of-another-query"}, "/cursor"),
+        ("query", {"filter": {"$expr": {"$range": [0, 2_000_000_000]}}}, "/filter/$expr/$range"),
+        ("aggregate", {"pipeline": [{"$set": {f"a{number}": 1 for number in MANY}}]}, "/pipeline"),
+        ("aggregate", {"pipeline": [{"$limit": 1}] * 1001}, "/pipeline"),
+        ("update", {"filter": {}, "update": {"$set": {f"a{number}": 1 for number in MANY}}}, "/update"),
+        ("update", {"filter": {}, "update": {"$set": {"a": 1, "a.b": 2}}}, "/update/$set/a.b"),
+        ("update", {"filter": {}, "update": {"$set": {"a": 1}, "$inc": {"a": 1}}}, "/update/$inc/a"),
+    ],
+)
+async def test_hostile_query_is_refused_at_its_place_and_the_server_goes_on(
+    shop: Api, target: str, body: Any, pointer: str
+) -> None:
+    answer = await shop("POST", f"/v1/dbs/shop/collections/orders/{target}", body)
+    assert (answer.status, answer.json()["errors"][0]["pointer"]) == (400, pointer)
+    assert (await shop("GET", "/livez")).status == 200
+
+
+@pytest.mark.parametrize(("depth", "status"), [(45, 200), (60, 400)])
+async def test_deep_filter_is_answered_or_refused_by_its_depth(shop: Api, depth: int, status: int) -> None:
+    answer = await shop("POST", "/v1/dbs/shop/collections/orders/query", {"filter": nested(depth)})
+    assert answer.status == status
+    assert (await shop("GET", "/livez")).status == 200

@@ -264,6 +264,8 @@ FAULTS: list[tuple[Any, int]] = [
     ({"$range": [0, 5, 0]}, 34449),
     ({"$year": "$s"}, 16006),
     ({"$regexMatch": {"input": "$i", "regex": "a"}}, 51104),
+    ({"$dateAdd": {"startDate": "$d", "unit": "year", "amount": 999_999_999}}, 5976500),
+    ({"$dateSubtract": {"startDate": "$d", "unit": "hour", "amount": 2**63 - 1}}, 5976500),
     ({"$firstN": 1}, 5787801),
     ({"$lastN": 1}, 5787801),
     ({"$maxN": 1}, 5787900),

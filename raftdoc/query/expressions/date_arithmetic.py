@@ -36,7 +36,9 @@ _FIXED_MS: Final = {
 _WEEKDAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _REFERENCE_DAY: Final = days_from_civil(2000, 1, 1)
 """From where the bins of `$dateTrunc` are counted; a Saturday."""
-_AMOUNT_MAX: Final = 1 << 53
+_MONTH_MS: Final = 2_629_746_000
+"""A twelfth of the mean year of the calendar."""
+_SPAN_MS_MAX: Final = 1 << 64
 
 
 def _unit(value: Value, pointer: str, not_text: int) -> str:
@@ -65,8 +67,8 @@ def _adder(sign: int) -> Builder:
         amount = as_whole(members["amount"]) if is_number(members["amount"]) else None
         if amount is None:
             raise fault("an amount is a whole number", f"{pointer}/amount", 5166405)
-        if abs(amount) > _AMOUNT_MAX:
-            raise fault("the amount moves the date out of its range", f"{pointer}/amount", 5166406)
+        if abs(amount) * (_FIXED_MS.get(unit) or _MONTHS[unit] * _MONTH_MS) > _SPAN_MS_MAX:
+            raise fault("no date is so far from another", f"{pointer}/amount", 5976500)
         offset_ms = zone_of(members, pointer) or 0
         if unit in _MONTHS:
             moved = _add_months(ms + offset_ms, sign * amount * _MONTHS[unit]) - offset_ms
