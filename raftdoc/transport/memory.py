@@ -119,6 +119,8 @@ class MemoryTransport:
         self._receiver: Receiver | None = None
         self._on_unreachable: Unreachable | None = None
         self._is_closed = False
+        self.on_stranger: Callable[[NodeId], None] | None = None
+        """Is told of who sends and is none of `peers`: a real handshake says where such a node is dialled."""
 
     def send(self, peer: NodeId, lane: Lane, items: list[Item]) -> None:
         assert lane in tuple(Lane), lane
@@ -156,6 +158,8 @@ class MemoryTransport:
 
     def receive(self, sender: NodeId, items: list[Item]) -> None:
         assert self._receiver is not None
+        if sender not in self.peers and self.on_stranger is not None:
+            self.on_stranger(sender)
         self._receiver(sender, items)
 
     def unreachable(self, peer: NodeId) -> None:

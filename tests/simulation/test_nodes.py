@@ -37,6 +37,15 @@ CRASHED_LATE = Plan(
     has_index=False,
     has_collections=False,
 )
+JOINED_MEANWHILE = Plan(
+    election_timeout_ms=300,
+    duration_ns=4_000 * MS,
+    fault_interval_ns=250 * MS,
+    faults=("join", "join", "crash", "isolate_leader", "transfer"),
+    client_count=1,
+    has_index=False,
+    has_collections=False,
+)
 FOUND_FAULTS = (
     # A write that was lost sight of, and sent again under its key, was said not to have happened by what refused it.
     (0, STALLS),
@@ -44,6 +53,8 @@ FOUND_FAULTS = (
     (0, ALONE),
     # Of the simulator: a node that was down for longer than the rest of the run was started again while all stopped.
     (4, CRASHED_LATE),
+    # Of the simulator: a node that was away while others joined could not answer the one of them that led.
+    (130, JOINED_MEANWHILE),
 )
 """Seeds and plans that once found a fault, and which."""
 

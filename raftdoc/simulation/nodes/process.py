@@ -166,6 +166,7 @@ class Process:
         self._maintenance = Maintenance(self.node, self.log, disk.engine, self._fatal, flush_bytes=plan.flush_bytes)
         self._factory = self._make_factory(boot_id, random)
         self._reconciler = Reconciler(self.node, self.directory, self._factory, self.transport.set_peers)
+        self.transport.on_stranger = self._meet
         self._host_snapshots(boot_id, random)
         self._ticker = Ticker(self.node, self._maintenance, self.directory.addresses)
         self._assemble(random)
@@ -280,6 +281,11 @@ class Process:
     def refuses(self, peer: NodeId) -> bool:
         """Return whether this node knows that a peer was removed."""
         return self.directory.is_removed(peer)
+
+    def _meet(self, peer: NodeId) -> None:
+        """Dial a node that is not known here yet, but knows this one: it was added while this one was away."""
+        if self.directory.hear(peer, f"{peer}:1"):
+            self._watcher.loop.call_soon(self._reconciler.dial)
 
     def _applied(self, replica: Replica) -> None:
         if replica.group == CATALOG_GROUP:
