@@ -19,6 +19,7 @@ from raftdoc.simulation.checkers.sanity import check_sanity
 from raftdoc.simulation.checkers.verdict import Report, Verdict, report, worst
 from raftdoc.simulation.history import NEMESIS, Event, RaftPosition, operations, read_history
 
+REQUESTS = "requests.json"
 UNKNOWN_SHARE_MAX = 0.3
 NOTICEABLE_NS = 1_000_000_000
 """A fault that was on for less is no fault that was asked for."""
@@ -53,7 +54,7 @@ def judge(directory: Path) -> Judgement:
     if workload.is_resolved:
         reports += _guarded("resolution", lambda: [_resolution(evidence)])
     reports += _guarded("errors", lambda: [_check_errors(events)])
-    reports += _guarded("cluster", lambda: [check_cluster(found, directory, _logs(directory))])
+    reports += _guarded("cluster", lambda: [check_cluster(found, directory, logs_of(directory))])
     exchanges = _read(directory, "exchanges.json")
     reports += _guarded("sanity", lambda: [_sanity(events, options, workload.ok_min, found, exchanges)])
     reports.append(report("run", [], list(found["troubles"])))
@@ -79,12 +80,16 @@ def _guarded(name: str, check: Callable[[], Sequence[Report]]) -> list[Report]:
 
 
 def _evidence(directory: Path, events: Sequence[Event], found: Mapping[str, Any]) -> Evidence:
-    is_looked_up = (directory / "requests.json").exists()
-    requests = _read(directory, "requests.json") if is_looked_up else {}
-    effects = {id_: _places(record) for id_, record in requests.items() if record is not None}
+    is_looked_up = (directory / REQUESTS).exists()
     # A workload's last look means nothing beside keys that nobody asked for.
     final = found.get("final") if is_looked_up else None
-    return Evidence(events, operations(events), effects, final, is_looked_up, found.get("starved_s", 0.0))
+    return Evidence(events, operations(events), effects_of(directory), final, is_looked_up, found.get("starved_s", 0.0))
+
+
+def effects_of(directory: Path) -> dict[str, list[RaftPosition]]:
+    """Return where each write took effect that did, by idempotency key; empty where the cluster was not asked."""
+    requests = _read(directory, REQUESTS) if (directory / REQUESTS).exists() else {}
+    return {id_: _places(record) for id_, record in requests.items() if record is not None}
 
 
 def _resolution(evidence: Evidence) -> Report:
@@ -168,7 +173,8 @@ def _read(directory: Path, name: str) -> Any:
     return json.loads((directory / name).read_text())
 
 
-def _logs(directory: Path) -> Any:
+def logs_of(directory: Path) -> Any:
+    """Return the logs of the nodes as `read_logs` saw them, by node."""
     return _read(directory, "logs.json") if (directory / "logs.json").exists() else {}
 
 

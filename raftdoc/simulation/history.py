@@ -82,6 +82,13 @@ class Operation(NamedTuple):
     revision: int | None
     raft: RaftPosition | None
 
+    def __str__(self) -> str:
+        """Return process, what, outcome, and the span in the history."""
+        key = "" if self.key is None else f"{self.key}: "
+        answer = self.result if self.type == "ok" else self.error or self.type
+        span = f"[{self.start}-{'' if self.stop is None else self.stop}]"
+        return f"p{self.process}:{self.f}({key}{self.value})={answer}{span}"
+
 
 _OPTIONAL: Final = ("error", "id", "revision")
 _EVENT_FIELDS: Final = ("index", "time", "process", "type", "f", "key", "value")

@@ -117,7 +117,7 @@ def test_illegal_history_names_the_longest_order_and_what_blocks_it() -> None:
     assert result.linearized == tuple(history[:2])
     assert result.blocked == (history[2],)
     (detail,) = check_linearizability(history, REGISTER).details
-    assert "get(None)=1[4-5]" in detail
+    assert "get(k: None)=1[4-5]" in detail
 
 
 def test_unknown_write_may_take_effect_long_after_it_was_sent() -> None:

@@ -275,14 +275,7 @@ class _Search:
 
 def _tell(result: KeyResult) -> str:
     """Return why a key is illegal, in words."""
-    done = " ".join(describe(operation) for operation in result.linearized[-SHOWN_MAX:])
-    blocked = "; ".join(describe(operation) for operation in result.blocked)
+    done = " ".join(str(operation) for operation in result.linearized[-SHOWN_MAX:])
+    blocked = "; ".join(str(operation) for operation in result.blocked)
     count = len(result.linearized)
     return f"key {result.key}: after {count} operations (... {done}) none of these can be next: {blocked}"
-
-
-def describe(operation: Operation) -> str:
-    """Return an operation in a few words: process, what, outcome, and its span in the history."""
-    answer = operation.result if operation.type == "ok" else operation.error or operation.type
-    span = f"{operation.start}-{'' if operation.stop is None else operation.stop}"
-    return f"p{operation.process}:{operation.f}({operation.value})={answer}[{span}]"
