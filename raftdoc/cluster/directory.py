@@ -7,12 +7,16 @@ group 0 first.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
+from raftdoc.errors import NotFound
 from raftdoc.ids import CATALOG_GROUP, GroupId, NodeId
 from raftdoc.node.node import Node
 from raftdoc.node.replica import Replica
 from raftdoc.statemachine.catalog_machine import CatalogMachine, DatabaseRecord, NodeRecord
 from raftdoc.statemachine.database_machine import DatabaseMachine
+
+NAMES_MAX: Final = 4096
 
 
 class Directory:
@@ -23,6 +27,8 @@ class Directory:
         self._heard: dict[NodeId, str] = {}
         self._routes: dict[str, Replica] = {}
         """Open databases whose group is hosted here, by name: what every request looks up."""
+        self._names: dict[GroupId, str] = {}
+        """Databases by their groups, the last that were seen here: who still asks for a group that is gone is told."""
         self.is_current = False
         """The catalog here was, once in this life, as new as the cluster's: before that it may have gone back in time
         by a restart, and nothing must be dropped because of it."""
@@ -44,6 +50,9 @@ class Directory:
 
     def refresh(self) -> None:
         """Take up what the catalog and the hosted groups are now."""
+        self._names.update((record.group, record.name) for record in self.catalog.databases.values())
+        for group in list(self._names)[:-NAMES_MAX]:
+            del self._names[group]
         self._routes = {
             record.name: replica
             for record in self.catalog.databases.values()
@@ -57,6 +66,11 @@ class Directory:
     def group_record(self, group: GroupId) -> DatabaseRecord | None:
         """Return the record of the database that a group serves, whatever its state."""
         return next((record for record in self.catalog.databases.values() if record.group == group), None)
+
+    def missing(self, group: GroupId) -> NotFound:
+        """Return the error of a group that there is no more, in terms of the database that it served."""
+        name = self._names.get(group)
+        return NotFound("group", str(group)) if name is None else NotFound("database", name)
 
     def nodes(self) -> dict[NodeId, NodeRecord]:
         """Return the nodes of the cluster, without those that were removed."""

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from raftdoc.cluster.directory import Directory
 from raftdoc.cluster.factory import ReplicaFactory
-from raftdoc.errors import NotFound, NotLeader, RaftdocError
+from raftdoc.errors import NotLeader, RaftdocError
 from raftdoc.ids import CATALOG_GROUP, GroupId, NodeId
 from raftdoc.node.node import Node
 from raftdoc.raft import Configuration
@@ -52,7 +52,7 @@ class Reconciler:
         # group that the catalog has already numbered and no longer lists is gone.
         for group in list(self._node.replicas):
             if group != CATALOG_GROUP and group not in wanted and group < catalog.next_group:
-                self._drop(group, NotFound("group", str(group)), is_gone=True)
+                self._drop(group, self._directory.missing(group), is_gone=True)
         for group in self._factory.left_groups:
             if group not in wanted and group < catalog.next_group:
                 self._node.record(log_record(group, tombstone=True))

@@ -16,7 +16,6 @@ from raftdoc.errors import (
     DeadlineExceeded,
     Draining,
     NoLeader,
-    NotFound,
     NotHosted,
     NotLeader,
     OutcomeUnknown,
@@ -204,7 +203,7 @@ class Router:
 
     def _missing(self, group: GroupId) -> RaftdocError:
         hosts = self._hosts(group)
-        return NotHosted(group, hosts) if hosts else NotFound("group", str(group))
+        return NotHosted(group, hosts) if hosts else self._directory.missing(group)
 
     def _learn(self, group: GroupId, error: RaftdocError) -> None:
         """Take from a failure who leads a group that has no replica here."""
@@ -231,7 +230,7 @@ class Router:
         """Return who may lead a group that has no replica here: it is told by whom it asks, if that is wrong."""
         hosts = self._hosts(group)
         if not hosts:
-            raise NotFound("group", str(group))
+            raise self._directory.missing(group)
         return self._leaders.of(group) or hosts[int(self._random.random() * len(hosts))]
 
     async def _back_off(self, attempt: int, deadline_ns: int, last: RaftdocError, *, is_unknown: bool) -> None:

@@ -7,8 +7,8 @@ import asyncio
 import pytest
 from world import World
 
-from raftdoc.errors import NotLeader, RaftdocError
-from raftdoc.ids import CATALOG_GROUP, Index, NodeId, Term
+from raftdoc.errors import NotFound, NotLeader, RaftdocError
+from raftdoc.ids import CATALOG_GROUP, GroupId, Index, NodeId, Term
 from raftdoc.node.replica import Replica
 from raftdoc.statemachine import commands
 
@@ -68,6 +68,19 @@ async def test_a_replica_applies_nothing_after_the_catalog_dropped_it_in_the_sam
             await last
         assert replica.group not in world.node("n1").replicas
         assert replica.machine.applied_index == applied_index
+
+
+async def test_a_write_for_a_group_that_is_gone_is_told_of_its_database() -> None:
+    async with World(count=1) as world:
+        await world.create()
+        replica, router = replica_at(world, NodeId("n1")), world.router("n1")
+        await world.database("n1").drop_database(world.request(), DB)
+        with pytest.raises(NotFound) as missing:
+            await router.write(replica.group, commands.sweep(1), world.request().deadline_ns, has_key=True)
+        assert missing.value.code == "database_not_found"
+        with pytest.raises(NotFound) as missing:
+            await router.hosted(GroupId(999), world.request().deadline_ns)
+        assert missing.value.code == "group_not_found"
 
 
 async def test_a_replica_that_left_takes_no_reads_and_no_writes_into_the_log() -> None:

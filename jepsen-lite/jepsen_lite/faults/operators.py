@@ -19,6 +19,7 @@ POLL_S = 0.2
 BALLAST = f"{DATABASE}/collections/ballast/docs"
 BALLAST_BYTES = 256 * 1024
 BALLAST_DOCUMENTS = 100
+BALLAST_TRIES = 200
 DESCRIPTORS_SPARE = 3
 CONNECTIONS = 60
 SILENCE_S = 1.0
@@ -100,11 +101,20 @@ class SnapshotStorm(Plain):
 
     async def start(self, world: World) -> Any:
         followers = [node for node in world.target("followers") if node not in world.hurt]
+        if not followers:
+            return "busy"
         self.node = followers[0]
+        world.hurt.add(self.node)
         await world.cluster.kill(self.node)
         written = 0
-        for number in range(BALLAST_DOCUMENTS):
-            written += await self._write(world, number)
+        for number in range(BALLAST_TRIES):
+            is_written = await self._write(world, number)
+            written += is_written
+            if written == BALLAST_DOCUMENTS:
+                break
+            if not is_written:
+                # Another fault keeps the others from it for a while.
+                await asyncio.sleep(POLL_S)
         return {"node": self.node, "documents": written}
 
     async def _write(self, world: World, number: int) -> bool:
@@ -118,9 +128,11 @@ class SnapshotStorm(Plain):
         return status in {200, 201}
 
     async def stop(self, world: World) -> Any:
-        if self.node is not None and self.node not in world.hurt:
-            world.cluster.start(self.node)
-        return self.node
+        node, self.node = self.node, None
+        if node is not None:
+            world.hurt.discard(node)
+            world.cluster.start(node)
+        return node
 
     async def seen(self, world: World) -> int:
         for _ in range(50):

@@ -25,9 +25,9 @@ def failure(result: KeyResult) -> str:
     rows = [(f"{count - len(shown) + at + 1}", one) for at, one in enumerate(shown)]
     rows += [("next?", one) for one in blocked]
     words = (
-        f"<p class='quiet'>The longest order of operations that explains the answers has {count} of them; it ends with the "
-        f"numbered ones. None of the {len(blocked)} marked “next?” can follow. A bar is an operation from its invocation to "
-        f"its answer, over the numbers of events; what ends before another begins has to come before it.</p>"
+        f"<p class='quiet'>The longest order of operations that explains the answers has {count} of them; it ends with "
+        "the numbered ones, and nothing that is marked “next?” can follow. A bar is an operation from its invocation "
+        "to its answer, over the numbers of events; what ends before another begins has to come before it.</p>"
     )
     return section(f"key {result.key}", verdict(result.verdict.value), words, _spans(rows))
 

@@ -11,7 +11,8 @@ from jepsen_lite.nemesis import TARGETS
 from raftdoc.simulation.history import NEMESIS, Event
 
 STYLE = """
-body{font:14px/1.5 system-ui,sans-serif;margin:0 auto;padding:24px 28px 60px;color:#1c2733;background:#f3f5f8;width:1160px}
+body{font:14px/1.5 system-ui,sans-serif;margin:0 auto;padding:24px 28px 60px;width:1160px}
+body{color:#1c2733;background:#f3f5f8}
 h1{font-size:22px;margin:0 0 4px}h2{font-size:15px;margin:0 0 8px}
 a{color:#1f5fa8;text-decoration:none}a:hover{text-decoration:underline}
 section{background:#fff;border:1px solid #dfe5ec;border-radius:8px;padding:14px 18px;margin:16px 0;overflow-x:auto}

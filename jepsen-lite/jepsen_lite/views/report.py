@@ -24,7 +24,7 @@ REPORT = "report.html"
 INDEX = "index.html"
 LINKED = ("timeline.html", "test.json", "history.jsonl", "results.json", "run.json", "roles.json", "nodes")
 OUTCOMES = ("ok", "fail", "info")
-ROLES_TOLD = ("leader", "follower", "candidate")
+ROLES_TOLD = ("leader", "follower", "pre_candidate", "candidate")
 
 
 def write_report(directory: Path) -> Path:
@@ -65,15 +65,12 @@ def _facts(directory: Path, events: Sequence[Event]) -> str:
 
 def _verdicts(results: Mapping[str, Any]) -> str:
     rows = "".join(
-        f"<tr><td style='width:130px'>{escape(one['checker'])}</td><td style='width:80px'>{verdict(one['verdict'])}</td>"
-        f"<td>{'<br>'.join(f'<code>{_detail(detail)}</code>' for detail in one['details'])}</td></tr>"
+        f"<tr><td style='width:130px'>{escape(one['checker'])}</td>"
+        f"<td style='width:80px'>{verdict(one['verdict'])}</td>"
+        f"<td>{'<br>'.join(f'<code>{linked(detail, page_of)}</code>' for detail in one['details'])}</td></tr>"
         for one in results["reports"]
     )
     return section("Verdicts", f"<table>{rows}</table>")
-
-
-def _detail(words: str) -> str:
-    return linked(words, page_of)
 
 
 def _plots(directory: Path, events: Sequence[Event]) -> list[str]:
@@ -158,6 +155,6 @@ def _index_row(path: Path) -> str:
     counts = "".join(f"<td class='count'>{totals[outcome]}</td>" for outcome in OUTCOMES)
     return (
         f"<tr><td><a href='{escape(name)}/{REPORT}'>{escape(options.workload)}</a> "
-        f"<span class='quiet'>{escape(when)}</span></td><td>{verdict(results['verdict'])}</td><td>{escape(nemesis)}</td>"
-        f"<td>{options.nodes}</td><td>{options.seconds:g}</td>{counts}</tr>"
+        f"<span class='quiet'>{escape(when)}</span></td><td>{verdict(results['verdict'])}</td>"
+        f"<td>{escape(nemesis)}</td><td>{options.nodes}</td><td>{options.seconds:g}</td>{counts}</tr>"
     )

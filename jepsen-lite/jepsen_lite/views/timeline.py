@@ -14,9 +14,9 @@ from raftdoc.simulation.history import Operation, RaftPosition
 
 CLOCK = 64
 LANE = 16
-COLUMN = 168
+COLUMN = 200
 ROW = 12
-SHOWN_CHARS = 27
+SHOWN_CHARS = 32
 TIME_EVERY_ROWS = 4
 EVENTS_PER_PAGE = 3000
 
