@@ -20,6 +20,8 @@ from raftdoc.simulation.checkers.verdict import Report, Verdict, report, worst
 from raftdoc.simulation.history import NEMESIS, Event, RaftPosition, operations, read_history
 
 REQUESTS = "requests.json"
+UPDATED = 200
+"""What an update is answered with, also one that meant no document; a deletion has another status."""
 UNKNOWN_SHARE_MAX = 0.3
 NOTICEABLE_NS = 1_000_000_000
 """A fault that was on for less is no fault that was asked for."""
@@ -83,13 +85,25 @@ def _evidence(directory: Path, events: Sequence[Event], found: Mapping[str, Any]
     is_looked_up = (directory / REQUESTS).exists()
     # A workload's last look means nothing beside keys that nobody asked for.
     final = found.get("final") if is_looked_up else None
-    return Evidence(events, operations(events), effects_of(directory), final, is_looked_up, found.get("starved_s", 0.0))
+    return Evidence(
+        events, operations(events), effects_of(directory, events), final, is_looked_up, found.get("starved_s", 0.0)
+    )
 
 
-def effects_of(directory: Path) -> dict[str, list[RaftPosition]]:
+def effects_of(directory: Path, events: Sequence[Event]) -> dict[str, list[RaftPosition]]:
     """Return where each write took effect that did, by idempotency key; empty where the cluster was not asked."""
     requests = _read(directory, REQUESTS) if (directory / REQUESTS).exists() else {}
-    return {id_: _places(record) for id_, record in requests.items() if record is not None}
+    answered = {one.id for one in operations(events) if one.type == "ok"}
+    return {
+        id_: _places(record)
+        for id_, record in requests.items()
+        if record is not None and (id_ in answered or not _is_of_nothing(record))
+    }
+
+
+def _is_of_nothing(record: Mapping[str, Any]) -> bool:
+    """Return whether a write found nothing to change: an effect only for who was answered so."""
+    return record["etag"] is None and record["status"] == UPDATED
 
 
 def _resolution(evidence: Evidence) -> Report:

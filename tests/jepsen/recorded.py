@@ -45,7 +45,8 @@ class Recording:
     def applied(self, id: str) -> None:
         """Let the lookup of a key say that its write took effect, after all that did before."""
         self._index += 1
-        self.requests[id] = {"outcome": "applied", "etag": f'"{self._index << 20:x}"', "index": f"1:{self._index}"}
+        etag = f'"{self._index << 20:x}"'
+        self.requests[id] = {"outcome": "applied", "status": 200, "etag": etag, "index": f"1:{self._index}"}
 
     def nemesis(self, type: str, value: Any) -> None:
         if type == "invoke":

@@ -49,6 +49,15 @@ def test_a_write_that_failed_for_certain_and_took_effect_is_illegal(tmp_path: Pa
     assert verdicts(write_run(tmp_path, run))["resolution"] == "illegal"
 
 
+def test_an_update_that_meant_no_document_is_no_effect_of_a_refused_cas(tmp_path: Path) -> None:
+    run = healthy()
+    run.recorder.complete(run.invoke(0, "cas", [7, 8], "refused"), run.tick(), "fail", [7, 8], error="cas-mismatch")
+    run.exchanges[-1][2] = run.now_ns
+    run.requests["refused"] = {"outcome": "applied", "status": 200, "etag": None, "index": "1:9"}
+    judgement = judge(write_run(tmp_path, run))
+    assert judgement.verdict is Verdict.OK, judgement
+
+
 def test_a_fault_that_nobody_noticed_leaves_the_verdict_unknown(tmp_path: Path) -> None:
     assert verdicts(write_run(tmp_path, healthy(), seen={"kill": 0}))["sanity"] == "unknown"
 
@@ -65,7 +74,9 @@ def test_an_invocation_recorded_after_its_request_left_leaves_the_verdict_unknow
 
 def test_a_checker_that_raises_leaves_the_verdict_unknown(tmp_path: Path) -> None:
     directory = write_run(tmp_path, healthy())
-    (directory / "requests.json").write_text('{"lost": {"outcome": "applied", "etag": "no number", "index": "1:1"}}')
+    (directory / "requests.json").write_text(
+        '{"lost": {"outcome": "applied", "status": 200, "etag": "no number", "index": "1:1"}}'
+    )
     with pytest.raises(ValueError, match="invalid literal"):
         judge(directory)
 

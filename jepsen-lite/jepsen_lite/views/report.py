@@ -119,7 +119,7 @@ def _write_timeline(directory: Path, title: str, events: Sequence[Event]) -> Non
         bands,
         [event.time for event in events],
         read_test(directory).clients,
-        effects_of(directory),
+        effects_of(directory, events),
         logs_of(directory),
     )
     colours = [(WORDS[name], colour) for name, colour in COLOURS.items()]
