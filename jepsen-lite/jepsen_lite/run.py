@@ -83,7 +83,7 @@ class _Run:
             self._cluster.nodes[node].environment |= disk.environment
             if any(isinstance(fault, PowerLoss) for fault in self._faults):
                 disk.switch("records", 1)
-                disk.switch("sync_delay_ms", POWER_DELAY_MS)
+                disk.rest("sync_delay_ms", POWER_DELAY_MS)
 
     async def go(self) -> None:
         watching = [asyncio.create_task(self._pulse())]

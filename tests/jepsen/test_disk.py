@@ -83,6 +83,14 @@ def test_an_error_reaches_the_process(disk: Disk, tmp_path: Path, switch: str) -
     assert disk.count(f"{switch}s") == 1
 
 
+def test_a_healed_disk_is_as_slow_as_it_was_before(disk: Disk, tmp_path: Path) -> None:
+    disk.rest("sync_delay_ms", 1)
+    disk.switch("sync_delay_ms", 2)
+    disk.heal("sync_delay_ms")
+    run(disk, tmp_path / "data" / "f", "append")
+    assert disk.count("slow_syncs") == 1
+
+
 def test_a_full_disk_says_so(disk: Disk, tmp_path: Path) -> None:
     disk.switch("full", 1)
     assert run(disk, tmp_path / "data" / "f", "append").stdout.strip() == "0"

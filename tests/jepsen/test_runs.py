@@ -12,7 +12,17 @@ from .recorded import healthy, write_run
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(180)]
 
 
-@pytest.mark.parametrize(("workload", "nemesis"), [("register", "kill"), ("duplicates", "answers-lost")])
+@pytest.mark.parametrize(
+    ("workload", "nemesis"),
+    [
+        ("register", "kill"),
+        ("register", "partition-leader"),
+        ("counter", "pause,clock-jump,loss"),
+        ("set", "power-loss"),
+        ("duplicates", "answers-lost"),
+        ("index-scan", "membership-churn"),
+    ],
+)
 def test_a_short_run_is_ok(tmp_path: Path, workload: str, nemesis: str) -> None:
     ran = run(
         "run", "--workload", workload, "--nemesis", nemesis, "--seed", "1", "--seconds", "8", "--store", str(tmp_path)

@@ -31,6 +31,8 @@ class Damage(Plain):
 
     act: Act = lambda _path, _random: ""
     node: str | None = None
+    copying: asyncio.Task[Any] | None = None
+    is_damaged: bool = False
     refused_count: int = 0
 
     async def start(self, world: World) -> Any:
@@ -41,8 +43,12 @@ class Damage(Plain):
         self.node = node
         await world.cluster.kill(node)
         data = world.cluster.data(node)
-        await asyncio.to_thread(shutil.copytree, data, _kept(data), symlinks=True)
+        # The copy is damaged: what is put back has never been touched, also when this is broken off.
+        data.rename(_kept(data))
+        self.copying = asyncio.create_task(asyncio.to_thread(shutil.copytree, _kept(data), data, symlinks=True))
+        await asyncio.shield(self.copying)
         done = self.act(data, world.random)
+        self.is_damaged = True
         world.cluster.nodes[node].may_end_with |= REFUSED
         world.cluster.start(node)
         return {"node": node, "damage": done}
@@ -51,32 +57,37 @@ class Damage(Plain):
         node = self.node
         if node is None:
             return "nothing"
-        is_refused = await self._refuses(world, node)
-        data = world.cluster.data(node)
-        if is_refused:
-            self.refused_count += 1
-            await world.cluster.kill(node)
-            shutil.rmtree(data)
-            _kept(data).rename(data)
-        else:
-            shutil.rmtree(_kept(data))
-        world.cluster.start(node)
+        if self.copying is not None:
+            await asyncio.wait([self.copying])
+        is_refused = self.is_damaged and await self._refuses(world, node)
+        self.refused_count += is_refused
+        await self._put_back(world, node, is_whole=self.is_damaged and not is_refused)
         world.hurt.discard(node)
-        self.node = None
+        self.node, self.copying, self.is_damaged = None, None, False
         return {"node": node, "refused": is_refused}
+
+    async def _put_back(self, world: World, node: str, *, is_whole: bool) -> None:
+        """Give a node what it had, but where it serves with what it has."""
+        data = world.cluster.data(node)
+        if is_whole:
+            shutil.rmtree(_kept(data))
+        elif _kept(data).exists():
+            await world.cluster.kill(node)
+            shutil.rmtree(data, ignore_errors=True)
+            _kept(data).rename(data)
+        world.cluster.start(node)
 
     async def seen(self, world: World) -> int:
         return self.refused_count
 
     async def _refuses(self, world: World, node: str) -> bool:
         """Return whether the node ended by itself within some seconds, or never came to serve."""
-        async with asyncio.timeout(REFUSAL_TIMEOUT_S + 5):
-            for _ in range(int(REFUSAL_TIMEOUT_S / POLL_S)):
-                if not world.cluster.is_running(node):
-                    return True
-                if await world.cluster.is_ready(node):
-                    return False
-                await asyncio.sleep(POLL_S)
+        for _ in range(int(REFUSAL_TIMEOUT_S / POLL_S)):
+            if not world.cluster.is_running(node):
+                return True
+            if await world.cluster.is_ready(node):
+                return False
+            await asyncio.sleep(POLL_S)
         return not (world.cluster.data(node) / "format.json").exists()
 
 

@@ -65,6 +65,7 @@ class Disk:
 
     def __init__(self, library: Path, directory: Path, node: str, data: Path) -> None:
         self._data = data
+        self._resting: dict[str, int] = {}
         self._undo = directory / f"{node}.undo"
         control = directory / f"{node}.control"
         control.write_bytes(bytes(PAGE_BYTES))
@@ -81,6 +82,15 @@ class Disk:
     def switch(self, name: str, value: int) -> None:
         """Set what the disk does from now on; 0 is healthy."""
         struct.pack_into("<i", self._page, 4 * SWITCHES.index(name), value)
+
+    def rest(self, name: str, value: int) -> None:
+        """Set what the disk does whenever no fault of this kind is on."""
+        self._resting[name] = value
+        self.heal(name)
+
+    def heal(self, name: str) -> None:
+        """Take back what a fault has switched on."""
+        self.switch(name, self._resting.get(name, 0))
 
     def count(self, name: str) -> int:
         """Return how often the node met it."""

@@ -40,7 +40,7 @@ class DiskFault(Plain):
 
     async def stop(self, world: World) -> Any:
         for node in self.targets:
-            world.disks[node].switch(self.switch, 0)
+            world.disks[node].heal(self.switch)
             if not world.cluster.is_running(node) and node not in world.hurt:
                 world.cluster.start(node)
         return self.targets

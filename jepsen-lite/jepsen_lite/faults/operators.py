@@ -151,7 +151,7 @@ class DescriptorExhaustion(Plain):
     silent: int = 0
 
     async def start(self, world: World) -> Any:
-        targets = world.pick(("one", "leader"))
+        targets = [node for node in world.pick(("one", "leader")) if node not in world.hurt]
         for node in targets:
             pid = world.cluster.pid(node)
             if pid is None:

@@ -81,7 +81,7 @@ class Pause(Plain):
     targets: list[str] = field(default_factory=list)
 
     async def start(self, world: World) -> Any:
-        self.targets = world.pick(ANY_TARGETS)
+        self.targets = [node for node in world.pick(ANY_TARGETS) if node not in world.hurt]
         for node in self.targets:
             world.cluster.pause(node)
         return self.targets
