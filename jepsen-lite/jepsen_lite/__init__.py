@@ -4,6 +4,7 @@
     run         one run: cluster, clients, nemesis, healing, what is collected, verdicts
     cluster     the nodes as processes; links stand between them, and between clients and nodes
     clients     record, send, classify: invoke before the first byte, completion after the parsed answer
+    clock       the time of a run, and what the machine withheld of it
     workloads   what clients do, and what its history has to satisfy
     faults      what is broken, by whom it is noticed, and how it heals
     judge       every checker over the files of a run directory; nothing of the run itself is needed

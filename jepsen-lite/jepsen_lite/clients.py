@@ -9,21 +9,12 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
+from jepsen_lite.clock import Clock
 from jepsen_lite.exchange import Answer, Request, send
 from raftdoc.simulation.history import Recorder
 
 TIMEOUT_S = 2.0
 AVOIDED_S = 1.0
-
-
-class Clock:
-    """Nanoseconds since the run began."""
-
-    def __init__(self) -> None:
-        self._began_ns = time.monotonic_ns()
-
-    def now_ns(self) -> int:
-        return time.monotonic_ns() - self._began_ns
 
 
 @dataclass(slots=True)

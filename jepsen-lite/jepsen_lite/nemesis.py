@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from random import Random
 from typing import Any, NamedTuple
 
-from jepsen_lite.clients import Clock
+from jepsen_lite.clock import Clock
 from jepsen_lite.faults.fault import Fault, World
 from raftdoc.simulation.history import NEMESIS, Event, Recorder
 

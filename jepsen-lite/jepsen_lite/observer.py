@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from jepsen_lite.clients import Clock
+from jepsen_lite.clock import Clock
 from jepsen_lite.cluster import Cluster
 
 INTERVAL_S = 0.4

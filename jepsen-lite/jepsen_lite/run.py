@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 from typing import Any
 
-from jepsen_lite.clients import Client, Clock, Shared, pace
+from jepsen_lite.clients import Client, Shared, pace
+from jepsen_lite.clock import Clock
 from jepsen_lite.cluster import Cluster, NotReady
 from jepsen_lite.collect import converge, inspect, look_up
 from jepsen_lite.exchange import DATABASE, Request
@@ -29,9 +29,6 @@ from jepsen_lite.workloads.workload import NotSettled, Workload, insist
 from raftdoc.simulation.history import Recorder, write_history
 
 SETTINGS = {"log-segment-bytes": "1MiB", "disk-reserve-bytes": "8MiB", "drain-timeout-ms": "3s"}
-PULSE_S = 0.25
-MADE_UP_FOR = 2
-"""Of the seconds of a run: how much longer it may become on a machine that is busy."""
 
 
 async def run(options: Options, directory: Path) -> None:
@@ -60,7 +57,7 @@ class _Run:
         self._workload: Workload = WORKLOADS[options.workload]()
         self._clients: list[Client] = []
         self._troubles: list[str] = []
-        self._found: dict[str, Any] = {"skipped": self._skipped, "starved_s": 0.0}
+        self._found: dict[str, Any] = {"skipped": self._skipped}
 
     def _equip(self) -> None:
         """Put libraries before the nodes, and clocks' files in their place, where a fault needs them."""
@@ -86,7 +83,7 @@ class _Run:
                 disk.rest("sync_delay_ms", POWER_DELAY_MS)
 
     async def go(self) -> None:
-        watching = [asyncio.create_task(self._pulse())]
+        watching = [asyncio.create_task(self._clock.watch())]
         try:
             await self._cluster.open()
             await self._meet()
@@ -100,15 +97,6 @@ class _Run:
                 task.cancel()
             await asyncio.wait(watching)
             await self._end()
-
-    async def _pulse(self) -> None:
-        """Add up for how long the machine gave the harness nothing: a judge has to know."""
-        while True:
-            before_ns = self._clock.now_ns()
-            await asyncio.sleep(PULSE_S)
-            late_s = (self._clock.now_ns() - before_ns) / 1e9 - PULSE_S
-            if late_s > PULSE_S:
-                self._found["starved_s"] += late_s
 
     async def _meet(self) -> None:
         """Make clients, the database and the workload's ground."""
@@ -150,16 +138,12 @@ class _Run:
 
     async def _until_over(self, tasks: set[asyncio.Task[None]]) -> set[asyncio.Task[None]]:
         """Wait for the seconds of the run, or until a task ends; what the machine did not give is made up for."""
-        began_s, starved_s = time.monotonic(), self._found["starved_s"]
-        seconds = self._options.seconds
-        while True:
-            lacking_s = min(self._found["starved_s"] - starved_s, MADE_UP_FOR * seconds)
-            left_s = began_s + seconds + lacking_s - time.monotonic()
-            if left_s <= 0:
-                return set()
+        end_s = self._clock.given_s() + self._options.seconds
+        while (left_s := end_s - self._clock.given_s()) > 0:
             done, _ = await asyncio.wait(tasks, timeout=left_s, return_when="FIRST_EXCEPTION")
             if done:
                 return done
+        return set()
 
     def _blame(self, done: set[asyncio.Task[None]], breaking: asyncio.Task[None]) -> None:
         """Note what a client or the nemesis raised: a run with a broken harness is worth nothing."""
@@ -195,7 +179,7 @@ class _Run:
         self._found["final"] = await self._workload.finish(self._clients[0])
         requests = await look_up(self._clients, self._recorder.events) if self._workload.is_resolved else {}
         self._write("requests.json", requests)
-        missing = await converge(self._cluster)
+        missing = await converge(self._cluster, self._clock)
         if missing:
             self._troubles.append(f"replicas do not converge: {missing}")
         self._found["sockets"] = {node: self._cluster.sockets(node) for node in self._cluster.running()}
@@ -217,6 +201,7 @@ class _Run:
         logs = {node: await asyncio.to_thread(read_logs, self._cluster.data(node)) for node in self._judged_nodes()}
         self._found["exits"] = ended_before + [one._asdict() for one in self._cluster.exits[len(ended_before) :]]
         self._found["troubles"] = self._troubles
+        self._found["starved_s"] = self._clock.starved_s
         write_history(self._directory / "history.jsonl", self._recorder.events)
         self._write("roles.json", self._observer.changes)
         self._write("exchanges.json", self._shared.exchanges)

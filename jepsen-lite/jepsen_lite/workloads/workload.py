@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple, Protocol
 from urllib.parse import quote
@@ -83,12 +82,13 @@ async def insist(client: Client, request: Request) -> Answer:
     Raises:
         NotSettled: not within the time.
     """
-    deadline_s = time.monotonic() + SETTLE_TIMEOUT_S
+    clock = client.shared.clock
+    deadline_s = clock.given_s() + SETTLE_TIMEOUT_S
     while True:
         answer = await client.send(request)
         if answer.outcome == "ok" or (answer.status not in {0, 503, 504} and answer.outcome == "fail"):
             return answer
-        if time.monotonic() > deadline_s:
+        if clock.given_s() > deadline_s:
             raise NotSettled(f"{request.method} {request.path}: {answer}")
         await asyncio.sleep(RETRY_S)
 
