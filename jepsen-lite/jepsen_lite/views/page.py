@@ -19,7 +19,7 @@ section{background:#fff;border:1px solid #dfe5ec;border-radius:8px;padding:14px 
 table{border-collapse:collapse;width:100%}
 td,th{border-bottom:1px solid #e8edf2;padding:5px 12px 5px 0;text-align:left;vertical-align:top}
 th{font-weight:600;color:#5a6877;font-size:12px}tr:last-child td{border-bottom:0}
-td.count{text-align:right;font-variant-numeric:tabular-nums}
+.count{text-align:right;font-variant-numeric:tabular-nums}
 code{font:12px/1.5 ui-monospace,monospace;overflow-wrap:anywhere}
 .quiet{color:#5a6877;margin:0 0 6px}
 .verdict{display:inline-block;border-radius:10px;padding:1px 10px;font-size:12px;font-weight:600}

@@ -90,10 +90,12 @@ def _plots(directory: Path, events: Sequence[Event]) -> list[str]:
 
 def _counts(results: Mapping[str, Any]) -> str:
     kinds = dict.fromkeys(name.rsplit(" ", 1)[0] for name in results["counts"])
-    head = "<tr><th>operation</th>" + "".join(f"<th>{WORDS[outcome]}</th>" for outcome in OUTCOMES) + "</tr>"
+    head = (
+        "<tr><th>operation</th>" + "".join(f"<th class='count'>{WORDS[outcome]}</th>" for outcome in OUTCOMES) + "</tr>"
+    )
     rows = "".join(
         f"<tr><td>{escape(kind)}</td>"
-        + "".join(f"<td>{results['counts'].get(f'{kind} {outcome}', 0)}</td>" for outcome in OUTCOMES)
+        + "".join(f"<td class='count'>{results['counts'].get(f'{kind} {outcome}', 0)}</td>" for outcome in OUTCOMES)
         + "</tr>"
         for kind in kinds
     )
@@ -137,7 +139,8 @@ def write_index(store: Path) -> Path:
     for path in sorted(store.glob("*/results.json"), reverse=True):
         verdicts[json.loads(path.read_text())["verdict"]] += 1
         rows.append(_index_row(path))
-    head = "".join(f"<th>{name}</th>" for name in ("run", "", "with", "nodes", "seconds", *WORDS.values()))
+    head = "".join(f"<th>{name}</th>" for name in ("run", "", "with", "nodes", "seconds"))
+    head += "".join(f"<th class='count'>{word}</th>" for word in WORDS.values())
     counts = " ".join(f"{verdict(word)} {count}" for word, count in sorted(verdicts.items()))
     parts = [f"<p>{counts}</p>", f"<section><table><tr>{head}</tr>{''.join(rows)}</table></section>"]
     (store / INDEX).write_text(page("All runs", parts))
