@@ -70,10 +70,13 @@ class Catalog:
 
     async def finish_drop(self, record: DatabaseRecord, deadline_ns: int) -> None:
         """Commit `close` in the database's own group, then take it out of the catalog. Safe to repeat."""
-        if self._node.node in record.replicas:
-            await self._router.hosted(record.group, deadline_ns)
         # Both commands are idempotent by themselves, so that an unknown outcome may be repeated.
-        await self._router.write(record.group, commands.close_database(record.name), deadline_ns, has_key=True)
+        try:
+            if self._node.node in record.replicas:
+                await self._router.hosted(record.group, deadline_ns)
+            await self._router.write(record.group, commands.close_database(record.name), deadline_ns, has_key=True)
+        except NotFound:
+            return  # Somebody else has finished it.
         forget = commands.forget_database(record.name, record.group)
         await self._router.write(CATALOG_GROUP, forget, deadline_ns, has_key=True)
 

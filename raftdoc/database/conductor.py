@@ -21,7 +21,7 @@ from raftdoc.cluster.group_calls import OK, GroupCalls
 from raftdoc.cluster.view import ClusterView
 from raftdoc.database.rebalancing import LeadershipPass
 from raftdoc.database.router import Router
-from raftdoc.errors import DeadlineExceeded, NoLeader, OutcomeUnknown, Unavailable
+from raftdoc.errors import NOT_NOW, NoLeader
 from raftdoc.ids import CATALOG_GROUP, GroupId, NodeId
 from raftdoc.limits import NS_PER_MS, NS_PER_S
 from raftdoc.node.node import Node
@@ -88,7 +88,7 @@ class Conductor:
             if replica is not None and replica.is_leader and self._directory.catalog.cluster_id:
                 try:
                     await self._round()
-                except (Unavailable, DeadlineExceeded, OutcomeUnknown) as error:
+                except NOT_NOW as error:
                     log.debug("the placement could not be looked after yet reason=%s", error)
             else:
                 self._seen_ns.clear()

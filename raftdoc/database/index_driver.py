@@ -13,7 +13,7 @@ from typing import Final
 
 from raftdoc.database.build_pace import Pace
 from raftdoc.database.router import Router
-from raftdoc.errors import DeadlineExceeded, NotFound, OutcomeUnknown, Unavailable
+from raftdoc.errors import NOT_NOW, NotFound
 from raftdoc.ids import GroupId
 from raftdoc.limits import (
     EXPIRE_DOCUMENTS_MAX,
@@ -63,7 +63,7 @@ class IndexDriver:
                 await self._build(replica, machine, done)
             for ref in machine.expired(self._node.clock.wall_ms()):
                 await self._expire(replica, ref)
-        except (Unavailable, DeadlineExceeded, OutcomeUnknown, NotFound) as error:
+        except (*NOT_NOW, NotFound) as error:
             log.debug("work on indexes stopped for now group=%d reason=%s", replica.group, error)
         finally:
             self._busy.discard(replica.group)

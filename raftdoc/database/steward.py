@@ -14,15 +14,7 @@ from raftdoc.cluster.directory import Directory
 from raftdoc.database.catalog import Catalog
 from raftdoc.database.router import Router
 from raftdoc.database.surroundings import Surroundings
-from raftdoc.errors import (
-    DeadlineExceeded,
-    Fatal,
-    NodeIdUsed,
-    NodeRemoved,
-    OutcomeUnknown,
-    Unavailable,
-    WrongStore,
-)
+from raftdoc.errors import NOT_NOW, Fatal, NodeIdUsed, NodeRemoved, NotFound, WrongStore
 from raftdoc.ids import CATALOG_GROUP, ClusterId
 from raftdoc.limits import NS_PER_MS
 from raftdoc.node.node import Node
@@ -74,7 +66,8 @@ class Steward:
             self._check_removed()
             try:
                 await self._round()
-            except (Unavailable, DeadlineExceeded, OutcomeUnknown) as error:
+            except (*NOT_NOW, NotFound) as error:
+                # NotFound: a database went in the middle of the round.
                 log.debug("the catalog could not be looked after yet reason=%s", error)
             await asyncio.sleep(ROUND_INTERVAL_S if self.is_registered else ROUND_INTERVAL_S / 25)
 

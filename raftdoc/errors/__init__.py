@@ -58,6 +58,7 @@ from __future__ import annotations
 from typing import Final
 
 from raftdoc.errors.availability import (
+    NOT_NOW,
     Compacted,
     DeadlineExceeded,
     DiskFull,
@@ -131,6 +132,7 @@ from raftdoc.errors.state import (
 
 __all__ = [
     "CATALOGUE",
+    "NOT_NOW",
     "ChangePending",
     "Compacted",
     "Conflict",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from raftdoc.errors.root import RaftdocError
 from raftdoc.ids import GroupId, Index, NodeId
 
@@ -98,3 +100,7 @@ class Compacted(RaftdocError):
         super().__init__(f"index {index} is compacted; the first kept is {first}")
         self.index = index
         self.first = first
+
+
+NOT_NOW: Final = (Unavailable, DeadlineExceeded, OutcomeUnknown, DiskFull)
+"""What passes: whoever works in the background goes on, and tries again later."""

@@ -21,6 +21,7 @@ from raftdoc.database.requests import JoiningNode, Request
 from raftdoc.database.router import Router
 from raftdoc.database.status import Status
 from raftdoc.database.surroundings import Surroundings
+from raftdoc.errors import NodeRemoved
 from raftdoc.ids import CATALOG_GROUP, BootId, ClusterId, NodeId, StoreId
 from raftdoc.limits import LOG_BYTES_MAX, MIB, NS_PER_MS
 from raftdoc.node.clock import SystemClock
@@ -273,6 +274,7 @@ class Process:
         self.database, *self._caretakers = assemble(
             self.node, self.directory, leaders, status, me, random, surroundings
         )
+        self._fatal = member.fatal
         self._host_groups(factory, tuple(founders) if member.id in founders else ())
         self.transport.set_peers(peers)
 
@@ -293,9 +295,7 @@ class Process:
 
     async def stop(self) -> None:
         """End this life; what is in the engine and in the log's files stays."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.wait(self._tasks)
+        await self._end_caretakers()
         self._ticker.close()
         self.node.close()
         await self.transport.close()
@@ -305,13 +305,19 @@ class Process:
 
     async def kill(self) -> None:
         """End this life without a word to anybody, and without a flush."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.wait(self._tasks)
+        await self._end_caretakers()
         self._ticker.close()
         self.node.close()
         await self.transport.close()
         await self.maintenance.close(is_flushing=False)
+
+    async def _end_caretakers(self) -> None:
+        """End those who look after things. One that ended by itself would have ended the server."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.wait(self._tasks)
+        errors = [task.exception() for task in self._tasks if not task.cancelled()]
+        self._fatal += [error for error in errors if error is not None and not isinstance(error, NodeRemoved)]
 
     def _applied(self, replica: Replica) -> None:
         if replica.group == CATALOG_GROUP:
