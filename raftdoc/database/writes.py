@@ -95,8 +95,10 @@ def _accept(request: Request, replica: Replica, names: Names, outcome: Outcome) 
     """
     request.group = replica.group
     request.leader = replica.core.leader
-    index = Index(max(outcome.revision >> 20, replica.machine.applied_index))
-    request.indexes = ((replica.group, index),)
+    index = max(outcome.revision >> 20, outcome.entry_index, replica.machine.applied_index)
+    # Of several writes of one request, whichever is answered last, all are included.
+    before = max((index for group, index in request.indexes if group == replica.group), default=0)
+    request.indexes = ((replica.group, Index(max(before, index))),)
     if outcome.is_ok:
         return outcome
     database, collection, document = names

@@ -91,7 +91,9 @@ class Proposals:
                 assert len(outcomes) == len(batch.proposals), (entry.index, len(outcomes), len(batch.proposals))
                 for proposal, outcome in zip(batch.proposals, outcomes, strict=True):
                     if not proposal.waiter.done():
-                        proposal.waiter.set_result(outcome)
+                        # The index of a write that has no revision, a deletion above all, is told by nothing else.
+                        told = outcome if outcome.revision else outcome._replace(entry_index=entry.index)
+                        proposal.waiter.set_result(told)
             else:
                 self._fail(batch, NotLeader(self.group, leader))
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from raftdoc.ids import Index
 from raftdoc.limits import IDEMPOTENCY_RETENTION_MS
 
 OK = "ok"
+NO_INDEX = Index(0)
 
 
 class Idempotency(NamedTuple):
@@ -31,6 +33,8 @@ class Outcome(NamedTuple):
     """What else the command answers, in msgpack's own types; its shape belongs to the command."""
     time_ms: int = 0
     """Log time of the entry that decided it."""
+    entry_index: Index = NO_INDEX
+    """Of the entry that decided it, where no revision says that. Noted for who waits, never by apply."""
 
     @property
     def is_ok(self) -> bool:

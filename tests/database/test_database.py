@@ -230,6 +230,23 @@ async def test_min_index_gives_read_your_writes_on_a_stale_node() -> None:
             assert page.documents[0].body == body
 
 
+async def test_min_index_of_a_write_without_a_revision_includes_it() -> None:
+    async with World() as world:
+        await world.create()
+        await put(world, "n1", "x", 1)
+        follower = next(id for id in world.ids if id != world.leader_of(DB))
+        database = world.database(follower)
+        deletion, drop = world.request(), world.request()
+        await database.delete_document(deletion, DB, COLLECTION, "x", if_match=None)
+        request = world.request()
+        request.consistency, request.min_index = "stale", deletion.indexes
+        assert await read(world, follower, "x", request) is None
+        await database.drop_collection(drop, DB, COLLECTION)
+        request = world.request()
+        request.consistency, request.min_index = "stale", drop.indexes
+        assert await database.collections(request, DB) == []
+
+
 async def test_bulk_is_cut_into_commands_and_answers_each_document() -> None:
     async with World() as world:
         await world.create()

@@ -54,9 +54,9 @@ def fresh() -> Proposals:
 def test_entry_of_the_same_term_answers_each_command_with_its_outcome() -> None:
     proposals = fresh()
     waiters = sent(proposals, index=5, term=2, count=2)
-    outcomes = [Outcome("ok", 1), Outcome("duplicate_key")]
-    proposals.applied(entry(5, 2), outcomes, None)
-    assert [waiter.answer for waiter in waiters] == outcomes
+    proposals.applied(entry(5, 2), [Outcome("ok", 1), Outcome("duplicate_key")], None)
+    # Where no revision says which entry it was, the outcome does.
+    assert [waiter.answer for waiter in waiters] == [Outcome("ok", 1), Outcome("duplicate_key", entry_index=Index(5))]
     assert proposals.waiting_count == 0
     assert proposals.in_flight_bytes == 0
 
