@@ -242,19 +242,23 @@ class SharedLog:
     def _apply(self, record: LogRecord, pending: PendingWrite) -> None:
         log = self._groups.get(record.group)
         if record.tombstone:
-            gone = bury(self._groups, record)
-            if gone is not None:
-                self._departing.append(gone)
-                pending.departed.append(gone)
+            if log is not None:
+                # Safety: `release` reads the groups in another thread, and must not find this one in neither place.
+                self._departing.append(log)
+                pending.departed.append(log)
+            bury(self._groups, record)
             return
         if log is None:
             log = self._groups[record.group] = GroupLog(record.group)
             self._tail.expect_group()
         if not log.needs_segments:
             log.pinned_segment = pending.segment
+        # Safety: `release` reads it in another thread, and must find it pinned while its entries go.
+        log.unsettled_count += 1
         if log.apply(record, pending.segment, pending.offset):
-            log.unsettled_count += 1
             pending.moved.append((log, log.oldest_segment(pending.segment)))
+        else:
+            log.unsettled_count -= 1
         self._tail.expect_entries(len(record.entries))
 
     def _releasable_stop(self) -> int:

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+from types import FrameType
+from typing import Any
+
+import pytest
+
 from raftdoc.ids import GroupId, Incarnation, Index, Term
-from raftdoc.storage.log.log import SharedLog, log_record
+from raftdoc.storage.log.log import LogRecord, SharedLog, log_record
 from raftdoc.storage.log.memory_files import MemoryFiles
 
 from .model import SEGMENT_BYTES, commit, entries, observe, open_log, voted
@@ -71,6 +77,30 @@ def test_p8_a_dropped_group_keeps_its_segments_until_its_tombstone_is_durable() 
     log.write([pending])
     log.durable(pending)
     assert len(log.release()) == 2
+
+
+@pytest.mark.parametrize(
+    "record",
+    [log_record(BUSY, compacted=(Index(99), Term(1))), log_record(BUSY, tombstone=True)],
+    ids=["compacted", "tombstone"],
+)
+def test_p8_nothing_goes_while_the_record_that_lets_go_is_taken_in(record: LogRecord) -> None:
+    """Another thread releases: it may run between any two lines of the loop's."""
+    log = open_log(MemoryFiles())
+    fill(log, 3)
+    released = []
+
+    def release_here(frame: FrameType, event: str, argument: Any) -> Any:
+        released.extend(log.release())
+        return release_here
+
+    before = sys.gettrace()
+    sys.settrace(release_here)
+    try:
+        log.append([record])
+    finally:
+        sys.settrace(before)
+    assert released == []
 
 
 def test_an_idle_group_pins_nothing_because_each_segment_repeats_its_state() -> None:
