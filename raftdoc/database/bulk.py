@@ -15,6 +15,7 @@ from raftdoc.ids import GroupId, Index
 from raftdoc.limits import ATOMIC_BATCH_BYTES_MAX
 from raftdoc.statemachine import commands
 from raftdoc.statemachine.outcome import Idempotency, Outcome
+from raftdoc.statemachine.requests import PART_MARK
 
 Items = Sequence[tuple[DocumentId, bytes]]
 
@@ -137,4 +138,4 @@ def chunk_key(idempotency: Idempotency | None, position: int) -> Idempotency | N
     """
     if idempotency is None or position == 0:
         return idempotency
-    return idempotency._replace(key=f"{idempotency.key}#{position}")
+    return idempotency._replace(key=f"{idempotency.key}{PART_MARK}{position}")

@@ -1,7 +1,8 @@
 """How far an update in chunks is: what each chunk records for a retry, and the operation that is read from it.
 
-Each chunk has its outcome remembered under a key derived from the caller's: K, K#1, K#2, ... So the newest of them says
-how far the update is, on any node, whatever became of the one that was doing it; the operation is `update-<group>-<K>`.
+Each chunk has its outcome remembered under a key of its own: the caller's K, and those derived from it with the number
+of the chunk (`chunk_key`). So the newest of them says how far the update is, on any node, whatever became of the one
+that was doing it; the operation is `update-<group>-<K>`.
 """
 
 from __future__ import annotations

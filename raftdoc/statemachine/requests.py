@@ -39,10 +39,12 @@ from raftdoc.storage.keyspace import GroupKeys, KeyKind
 FORGET_PER_ENTRY_MAX: Final = 2 * ENTRY_COMMANDS_MAX
 """Above what one entry can add, so that the cap is held within one entry's worth."""
 READ_AHEAD_RECORDS: Final = 256
+PART_MARK: Final = "\x1f"
+"""Stands in a key derived from a caller's, before what makes it another one: no caller's key has such a character."""
 
 _EXPIRES = Struct(">Q")
 _UUID7 = re.compile(
-    r"([0-9a-f]{8})-([0-9a-f]{4})-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}(?:#.*)?", re.ASCII | re.IGNORECASE
+    r"([0-9a-f]{8})-([0-9a-f]{4})-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}(?:\x1f.*)?", re.ASCII | re.IGNORECASE
 )
 _T = TypeVar("_T")
 
@@ -50,7 +52,7 @@ _T = TypeVar("_T")
 def uuid7_time_ms(key: str) -> int | None:
     """Return the time that a UUIDv7 carries, in ms since 1970; None if key is none.
 
-    A key derived from one, with `#` and more behind it, is as old as that one.
+    A key derived from one, with PART_MARK and more behind it, is as old as that one.
     """
     match = _UUID7.fullmatch(key)
     return None if match is None else int(match[1] + match[2], 16)

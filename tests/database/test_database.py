@@ -278,6 +278,16 @@ async def test_bulk_under_a_key_is_done_once_in_every_chunk() -> None:
             await put(world, "n1", "x", 1, key="bulk", print_of=b"y")
 
 
+async def test_no_key_of_a_caller_is_that_of_a_chunk() -> None:
+    async with World() as world:
+        await world.create()
+        await put(world, "n1", "x", 1, key="bulk#1", print_of=b"x")
+        items = [(f"d{n}", b'{"_id":"d%d"}' % n) for n in range(300)]
+        request = world.request(key="bulk", print_of=b"y")
+        outcomes = await world.database("n1").create_documents(request, DB, COLLECTION, items, atomic=False)
+        assert {outcome.code for outcome in outcomes} == {"ok"}
+
+
 async def test_atomic_bulk_is_all_or_nothing() -> None:
     async with World() as world:
         await world.create()
