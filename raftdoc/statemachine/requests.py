@@ -9,6 +9,9 @@ A record that should be forgotten but is still there still answers.
 
 Two kinds of key: one that is a UUIDv7 carries its time. Every such key that was forgotten is not above the horizon,
 so an unknown one at or below it may have been used and is refused, and an unknown one above it certainly was not.
+A record whose key is ahead of log time stays until log time is there, and those behind it with it: so the horizon is
+never ahead of log time, and the records over the cap are at most those of IDEMPOTENCY_KEY_AHEAD_MS_MAX.
+
 Other keys are simply forgotten.
 """
 
@@ -107,7 +110,12 @@ class Requests:
             oldest = self._oldest_of(staged)
             if oldest.expires_ms > staged.time_ms and progress.request_count <= self._records_max:
                 return
-            self._forget_one(staged, oldest)
+            _, key = self._keys.dedup_expiry_parts(oldest.expiry_key)
+            key_time_ms = uuid7_time_ms(key) or 0
+            if key_time_ms > staged.time_ms:
+                # The horizon would be ahead of log time: everybody's new keys would be taken for old ones.
+                return
+            self._forget_one(staged, oldest, key, key_time_ms)
 
     def commit(self, staged: Staged) -> None:
         """Take over what a slice did, after the engine took it."""
@@ -126,9 +134,8 @@ class Requests:
         progress.request_digest = (progress.request_digest + share) & DIGEST_MASK
         progress.request_count += 1
 
-    def _forget_one(self, staged: Staged, oldest: Made) -> None:
+    def _forget_one(self, staged: Staged, oldest: Made, key: str, key_time_ms: int) -> None:
         progress = staged.progress
-        _, key = self._keys.dedup_expiry_parts(oldest.expiry_key)
         record_key = self._keys.dedup(key)
         value = staged.get(record_key)
         assert value is not None, key
@@ -138,7 +145,7 @@ class Requests:
         share = digest_of(record_key, value) + digest_of(oldest.expiry_key, _EXPIRES.pack(oldest.expires_ms))
         progress.request_digest = (progress.request_digest - share) & DIGEST_MASK
         progress.request_count -= 1
-        progress.request_horizon_ms = max(progress.request_horizon_ms, uuid7_time_ms(key) or 0)
+        progress.request_horizon_ms = max(progress.request_horizon_ms, key_time_ms)
 
     def _oldest_of(self, staged: Staged) -> Made:
         """Return the oldest record that this slice has not forgotten: one of the engine's, else one of its own."""

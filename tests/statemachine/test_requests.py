@@ -164,9 +164,9 @@ def test_known_uuid7_is_replayed_whatever_the_horizon() -> None:
     runner = _runner(requests_max=1)
     late, early = uuid7(NOW_MS + 50), uuid7(NOW_MS - HOUR_MS)
     runner.run(_put(late), _put(early), time_ms=NOW_MS)
-    runner.run(time_ms=NOW_MS)
+    runner.run(time_ms=NOW_MS + 50)
     assert runner.machine.request_outcome(late) is None
-    assert runner.one(_put(early), time_ms=NOW_MS).replayed
+    assert runner.one(_put(early), time_ms=NOW_MS + 50).replayed
 
 
 def test_unknown_uuid7_at_or_below_the_horizon_is_expired_and_one_above_is_done() -> None:
@@ -226,6 +226,20 @@ def test_number_of_records_is_held_and_the_oldest_go_first() -> None:
     runner.run(time_ms=1_000)
     kept = [key for key in (f"k{number}" for number in range(10)) if runner.machine.request_outcome(key)]
     assert kept == ["k7", "k8", "k9"]
+
+
+@pytest.mark.parametrize("retention_ms", [1, HOUR_MS], ids=["expired", "over the cap"])
+def test_key_ahead_of_log_time_does_not_shut_out_the_keys_of_others(retention_ms) -> None:
+    """One client whose clock is fast: nothing of it is forgotten before log time is where its clock was."""
+    runner = _runner(requests_max=3)
+    ahead_ms = NOW_MS + 4 * 60 * 1000
+    assert runner.one(_put(uuid7(ahead_ms), retention_ms=retention_ms), time_ms=NOW_MS).code == "ok"
+    for number in range(10):
+        assert runner.one(_put(uuid7(NOW_MS + number, number)), time_ms=NOW_MS + number).code == "ok"
+    assert runner.one(_put(uuid7(ahead_ms), retention_ms=retention_ms), time_ms=NOW_MS + 10).replayed
+    runner.run(time_ms=ahead_ms)
+    assert _record_count(runner) == (3, 3)
+    assert runner.one(_put(uuid7(ahead_ms), retention_ms=retention_ms), time_ms=ahead_ms).code == "key_expired"
 
 
 def test_records_of_one_millisecond_are_forgotten_in_the_order_of_the_log() -> None:
