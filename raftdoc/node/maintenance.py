@@ -13,6 +13,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import TypeVar
 
 from raftdoc.errors import DiskFailed, DiskFull
@@ -143,9 +144,10 @@ class Maintenance:
         return await asyncio.get_running_loop().run_in_executor(self._executor, work)
 
     async def close(self, *, is_flushing: bool = True) -> None:
-        """Wait for what runs, then flush once more, so that the next start replays nothing."""
+        """Wait for what runs, then flush once more, as far as there is space, so that the next start replays nothing."""
         if self._running is not None:
             await self._running
         if is_flushing:
-            await self._in_thread(self._engine.flush)
+            with suppress(DiskFull):
+                await self._in_thread(self._engine.flush)
         self._executor.shutdown()

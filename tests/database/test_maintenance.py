@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from world import World
 
+from raftdoc.errors import DiskFull
 from raftdoc.limits import KIB
+from raftdoc.node.maintenance import Maintenance
 from raftdoc.node.replica import Replica
+from raftdoc.storage.memory import MemoryEngine
 
 DB, COLLECTION = "shop", "orders"
+
+
+class FullEngine(MemoryEngine):
+    def flush(self) -> None:
+        raise DiskFull("no space left")
 
 
 async def put_many(world: World, first: int, stop: int) -> None:
@@ -72,3 +80,10 @@ async def test_a_restart_goes_on_from_a_truncated_log() -> None:
         await put_many(world, 3000, 3500)
         info = await world.database("n2").collection_info(world.request(), DB, COLLECTION)
         assert info.document_count == 3500
+
+
+async def test_a_node_ends_though_its_state_cannot_be_flushed() -> None:
+    """What is not flushed is in the log: a full disk keeps nobody from closing it."""
+    async with World(1) as world:
+        process = world.processes[world.ids[0]]
+        await Maintenance(process.node, process.log, FullEngine(), world.members[world.ids[0]].fatal.append).close()
