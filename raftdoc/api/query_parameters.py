@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from raftdoc.document import parse_json
@@ -44,17 +44,28 @@ def _json(name: str, text: str) -> Any:
         raise MalformedJson(f"the query parameter {name}: {error.detail}", pointer=f"/{name}") from None
 
 
-def _object_or(name: str, text: str, read: Any) -> Any:
-    return _json(name, text) if text.lstrip().startswith("{") else read(text)
+def _object_or(name: str, text: str, read: Callable[[list[str]], dict[str, int]]) -> Any:
+    """Return the object that a parameter is, or what `read` makes of the names in it.
+
+    Raises:
+        InvalidRequest: a name is empty, or stands there twice: one of the two would be passed over.
+    """
+    if text.lstrip().startswith("{"):
+        return _json(name, text)
+    parts = text.split(",")
+    names = read(parts)
+    if "" in names or len(names) < len(parts):
+        raise InvalidRequest(f"{name} has names with commas between them, each once, not {text[:100]!r}")
+    return names
 
 
-def _sort(text: str) -> dict[str, int]:
+def _sort(parts: list[str]) -> dict[str, int]:
     """`-created,name`: descending where a minus stands before the name."""
-    return {part.removeprefix("-"): -1 if part.startswith("-") else 1 for part in text.split(",") if part}
+    return {part.removeprefix("-"): -1 if part.startswith("-") else 1 for part in parts}
 
 
-def _fields(text: str) -> dict[str, int]:
-    return {part: 1 for part in text.split(",") if part}
+def _fields(parts: list[str]) -> dict[str, int]:
+    return dict.fromkeys(parts, 1)
 
 
 def _number(name: str, text: str, least: int, most: int) -> int:

@@ -78,6 +78,11 @@ async def test_list_takes_a_query_as_parameters(shop: Api) -> None:
         ("filter=[1]", "invalid_query"),
         ("skip=-1", "invalid_request"),
         ("sort=a.", "invalid_query"),
+        ("sort=a,-a", "invalid_request"),
+        ("sort=a,,b", "invalid_request"),
+        ("sort=", "invalid_request"),
+        ("fields=a,b,a", "invalid_request"),
+        ("fields=", "invalid_request"),
     ],
 )
 async def test_parameter_that_is_wrong_is_a_400(shop: Api, query: str, code: str) -> None:
