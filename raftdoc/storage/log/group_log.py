@@ -37,6 +37,13 @@ class Span:
         return Index(self.first + len(self.offsets))
 
 
+@dataclass(slots=True, eq=False)
+class Places:
+    """Where entries stand whose copies are on their way to the disk."""
+
+    spans: list[Span]
+
+
 class RecoveredGroup(NamedTuple):
     """What a group starts from."""
 
@@ -76,6 +83,8 @@ class GroupLog:
     # Invariant: the spans cover compacted_index + 1 .. last_index, in order, without gap or overlap; during recovery
     # there may be gaps, of entries in segments that are gone, until the record that compacts them is met.
     spans: list[Span] = field(default_factory=list)
+    former: list[Places] = field(default_factory=list)
+    """Of entries that `spans` says to be where they are not durable yet, oldest first."""
     pinned_segment: int = 0
     """No segment from this one on may be deleted for this group's sake; moves up only when what moved it is durable."""
     unsettled_count: int = 0
@@ -167,6 +176,8 @@ class GroupLog:
     def _truncate(self, index: Index) -> None:
         assert self.compacted_index < index <= self.last_index + 1, (self.group, index, self.last_index)
         self.spans = _parts(self.spans, Index(self.compacted_index + 1), index)
+        for places in self.former:
+            places.spans = _parts(places.spans, NO_INDEX, index)
         while self.term_runs and self.term_runs[-1][0] >= index:
             self.term_runs.pop()
         while self.configuration_indexes and self.configuration_indexes[-1] >= index:
@@ -185,6 +196,16 @@ class GroupLog:
         self.spans = _parts(self.spans, start, Index(self.last_index + 1))
         run = bisect_right(self.term_runs, start, key=_first_of_run) - 1
         self.term_runs = [(start, self.term_runs[run][1]), *self.term_runs[run + 1 :]]
+
+    def keep_places(self, first: Index, stop: Index) -> Places:
+        """Remember where entries stand now, for as long as their copies may not be read: until `drop_places`."""
+        places = Places(_parts(self.spans, first, stop))
+        self.former.append(places)
+        return places
+
+    def drop_places(self, places: Places) -> None:
+        """Take that the copies are durable."""
+        self.former.remove(places)
 
     def place(self, placed: Span) -> None:
         """Say where entries stand, whatever was said before."""
@@ -207,8 +228,12 @@ class GroupLog:
         return None if index > self.last_index else index
 
     def locate(self, index: Index) -> tuple[int, int]:
-        """Return (segment, offset) of the frame that holds a live entry."""
+        """Return (segment, offset) of the frame that holds a live entry, and can be read."""
         assert self.compacted_index < index <= self.last_index, (self.group, index)
+        for places in self.former:
+            for span in places.spans:
+                if span.first <= index < span.stop:
+                    return span.segment, span.offsets[index - span.first]
         span = self.spans[bisect_right(self.spans, index, key=_first_of_span) - 1]
         return span.segment, span.offsets[index - span.first]
 

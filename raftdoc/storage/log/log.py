@@ -129,6 +129,8 @@ class SharedLog:
         for log, oldest_segment in pending.moved:
             log.pinned_segment = oldest_segment
             log.unsettled_count -= 1
+        for log, places in pending.copied:
+            log.drop_places(places)
         for log in pending.departed:
             self._departing.remove(log)
 
@@ -253,6 +255,10 @@ class SharedLog:
             self._tail.expect_group()
         if not log.needs_segments:
             log.pinned_segment = pending.segment
+        if record.relocated:
+            # Safety: nothing can be read where nothing is written yet. Where the entries were, no file goes before.
+            first, last = record.entries[0].index, record.entries[-1].index
+            pending.copied.append((log, log.keep_places(first, Index(last + 1))))
         # Safety: `release` reads it in another thread, and must find it pinned while its entries go.
         log.unsettled_count += 1
         if log.apply(record, pending.segment, pending.offset):

@@ -7,7 +7,7 @@ from errno import EIO
 from time import perf_counter_ns
 
 from raftdoc.storage.log.files import LogFile, LogFiles
-from raftdoc.storage.log.group_log import GroupLog
+from raftdoc.storage.log.group_log import GroupLog, Places
 from raftdoc.storage.log.segments import segment_name
 from raftdoc.storage.log.space import Space
 
@@ -30,7 +30,7 @@ class Roll:
 class PendingWrite:
     """A frame that has its place and is not yet written."""
 
-    __slots__ = ("buffers", "departed", "moved", "offset", "roll", "segment", "stop")
+    __slots__ = ("buffers", "copied", "departed", "moved", "offset", "roll", "segment", "stop")
 
     def __init__(self, segment: int, offset: int, buffers: list[bytes], roll: Roll | None) -> None:
         self.segment = segment
@@ -41,6 +41,8 @@ class PendingWrite:
         """To be done before the frame is written."""
         self.moved: list[tuple[GroupLog, int]] = []
         """Groups that let go of entries, and the oldest segment that each needs once this is durable."""
+        self.copied: list[tuple[GroupLog, Places]] = []
+        """Where entries are read until this is durable of which it holds copies."""
         self.departed: list[GroupLog] = []
         """Groups that need nothing once this is durable."""
 

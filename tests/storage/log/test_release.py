@@ -207,6 +207,38 @@ def test_little_that_a_lagging_group_left_behind_is_copied_to_the_head_so_that_o
     assert observe(open_log(files, life=2)) == expected
 
 
+def lagging_log() -> SharedLog:
+    """Return a log over its budget, whose oldest segment holds entries 1 to 3 of a group and nothing else of use."""
+    log = open_log(MemoryFiles(), log_bytes_max=2 * SEGMENT_BYTES)
+    commit(log, log_record(IDLE, entries=entries(1, 3, 1, b"lagging")))
+    compact(log, BUSY, fill(log, 5))
+    return log
+
+
+def test_copies_are_not_read_before_they_are_durable() -> None:
+    """Seed 20139 of nodes: who was sent such an entry from disk stopped, because its frame was not written yet."""
+    log = lagging_log()
+    pending = log.relocate(1000)
+    assert pending is not None
+    reader = log.reader(IDLE)
+    assert tuple(reader.read(Index(1), Index(3), 1000)) == entries(1, 3, 1, b"lagging")
+    log.write([pending])
+    log.durable(pending)
+    assert log.release() != []
+    assert tuple(reader.read(Index(1), Index(3), 1000)) == entries(1, 3, 1, b"lagging")
+
+
+def test_entries_that_replace_what_is_being_copied_are_the_ones_that_are_read() -> None:
+    log = lagging_log()
+    pending = log.relocate(1000)
+    assert pending is not None
+    later = log.append([log_record(IDLE, truncate_from=Index(3), entries=entries(3, 3, 2, b"new"))])
+    log.write([pending, later])
+    log.durable(pending)
+    log.durable(later)
+    assert tuple(log.reader(IDLE).read(Index(3), Index(3), 1000)) == entries(3, 3, 2, b"new")
+
+
 def test_a_group_that_fills_the_log_itself_is_not_copied() -> None:
     log = open_log(MemoryFiles(), log_bytes_max=2 * SEGMENT_BYTES)
     fill(log, 6)
