@@ -93,12 +93,13 @@ def _replay(result: SeedResult) -> str:
 
 
 def _show_shrunk(result: SeedResult) -> None:
+    from raftdoc.simulation.cores.drawing import without_repeats
     from raftdoc.simulation.levels import LEVELS
     from raftdoc.simulation.shrink import shrink
 
     run_seed = LEVELS[result.level].run_seed
     shrunk = shrink(result, run_seed)
-    drawn = run_seed(result.seed, suppressed=shrunk.suppressed, trace=True).trace
+    drawn = without_repeats(run_seed(result.seed, suppressed=shrunk.suppressed, trace=True).trace)
     print(
         f"\nseed {result.seed}, shrunk to {len(shrunk.needed)} of {result.decision_count} fault decisions "
         f"{list(shrunk.needed)} in {shrunk.run_count} runs: {shrunk.result.verdict}"

@@ -75,6 +75,7 @@ LEVELS: Final[dict[str, Level]] = {
             "reads_linearizable",
             "reads_stale",
             "reads_min_index",
+            "staleness_checked",
             "index_compared",
             "collections_changed",
             "unknown_applied",

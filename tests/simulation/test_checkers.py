@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from raftdoc.simulation.checkers.linearizability import check_linearizability
 from raftdoc.simulation.checkers.models import REGISTER
-from raftdoc.simulation.checkers.resolution import resolve
+from raftdoc.simulation.checkers.resolution import resolve, settled
 from raftdoc.simulation.checkers.sanity import check_sanity
 from raftdoc.simulation.checkers.sessions import check_sessions
 from raftdoc.simulation.checkers.sets import check_counter, check_set
@@ -85,6 +86,31 @@ def test_resolution_places_what_was_unknown() -> None:
 )
 def test_resolution_finds(one: Operation, effects: dict[str, list[RaftPosition]]) -> None:
     assert resolve([one], effects).report.verdict is Verdict.ILLEGAL
+
+
+def test_unknown_write_was_done_before_an_answer_from_behind_its_place_in_the_log() -> None:
+    history = [
+        operation("put", 1, 0, None, type="info", id="a"),
+        operation("put", 2, 1, None, type="info", id="b"),
+        operation("put", 3, 2, None, type="info", id="c"),
+        operation("get", None, 3, 4, result=1, at=5),
+        operation("get", None, 5, 6, result=3, at=8),
+        operation("get", None, 7, 9, result=3, at=8),
+    ]
+    found = settled(history, resolve(history, {"a": [position(5)], "c": [position(9)]}))
+    assert [(one.id, one.type, one.stop) for one in found if one.f == "put"] == [("a", "ok", 6), ("c", "info", None)]
+    assert check_linearizability(found, REGISTER).verdict is Verdict.OK
+
+
+def test_unknown_write_that_took_effect_has_to_be_seen_from_then_on() -> None:
+    history = [
+        operation("put", 1, 0, None, type="info", id="a"),
+        operation("get", None, 1, 2, result=None, at=8),
+        operation("get", None, 3, 4, result=None, at=9),
+    ]
+    resolution = resolve(history, {"a": [position(5)]})
+    assert check_linearizability(history, REGISTER).verdict is Verdict.OK
+    assert check_linearizability(settled(history, resolution), REGISTER).verdict is Verdict.ILLEGAL
 
 
 def adds_and_read(elements: list[int]) -> list[Operation]:

@@ -17,8 +17,9 @@ FOUND_FAULTS = {
     7: "I8 held a truncation point against a crash before its record was durable",
     200710: "chunks of a snapshot came to an engine that was behind, which the simulator had not thought of",
     203973: "nobody read to the end when every client gives up after one attempt",
-    700046: "a leader that was paused never learned how the stream of a snapshot had ended",
     204248: "a single voter without leases answered no read once its clock was suspected",
+    700046: "a leader that was paused never learned how the stream of a snapshot had ended",
+    701566: "a history of hundreds of unknown writes kept its judge busy for hours",
 }
 """Seeds that once found a fault, and which."""
 

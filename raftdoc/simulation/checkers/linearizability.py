@@ -24,6 +24,7 @@ CONFIGURATIONS_MAX = 1_000_000
 """About 300 bytes each."""
 STEPS_MAX = 20_000_000
 CHECK_EVERY_STEPS = 4096
+SEEN_PER_STEP = 16
 SHOWN_MAX = 12
 
 _Chain: TypeAlias = "tuple[int, _Chain] | None"
@@ -115,6 +116,8 @@ class _Search:
         self._seen: dict[tuple[int, int, State], list[int]] = {}
         self._seen_count = 0
         self._steps = 0
+        """Of work: to look at SEEN_PER_STEP configurations is one, too."""
+        self._next_check = CHECK_EVERY_STEPS
         self._depth = 0
         self._chain: _Chain = None
         self._best_depth = 0
@@ -133,8 +136,10 @@ class _Search:
                     return self._result(Verdict.ILLEGAL, self._best)
                 self._back()
             self._steps += 1
-            if not self._steps % CHECK_EVERY_STEPS and self._is_over():
-                return self._result(Verdict.UNKNOWN, self._best)
+            if self._steps >= self._next_check:
+                self._next_check = self._steps + CHECK_EVERY_STEPS
+                if self._is_over():
+                    return self._result(Verdict.UNKNOWN, self._best)
         return self._result(Verdict.OK, self._chain)
 
     def _link(self) -> None:
@@ -218,6 +223,7 @@ class _Search:
             self._seen[key] = [frame.maybe_used]
         else:
             used = frame.maybe_used
+            self._steps += len(known) // SEEN_PER_STEP
             if any(one & used == one for one in known):
                 return False
             known.append(used)

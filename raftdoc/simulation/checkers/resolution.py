@@ -5,7 +5,9 @@ A write that was acknowledged took effect once; one that failed never did; one o
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from typing import NamedTuple
 
 from raftdoc.simulation.checkers.verdict import Report, report
@@ -45,13 +47,39 @@ def resolve(operations: Sequence[Operation], effects: Mapping[str, Sequence[Raft
     return Resolution(report("resolution", illegal), placed, len(placed), never_count)
 
 
-def without_lost(operations: Sequence[Operation], resolution: Resolution) -> list[Operation]:
-    """Return the operations without those that certainly never took effect: nobody has to guess about them."""
-    return [
-        operation
-        for operation in operations
-        if operation.type != "info" or operation.id is None or operation.id in resolution.placed
-    ]
+def settled(operations: Sequence[Operation], resolution: Resolution) -> list[Operation]:
+    """Return the operations with what the log says of unknown writes, so that nobody has to guess about them.
+
+    Those that never took effect are left out. Those that did were done before the first answer that speaks of a place
+    behind theirs in the log; where nothing does, it stays open when.
+    """
+    answers = _first_answers(operations)
+    found = []
+    for operation in operations:
+        if operation.type != "info" or operation.id is None:
+            found.append(operation)
+        elif operation.id in resolution.placed:
+            place = resolution.placed[operation.id]
+            indexes, stops = answers.get(place.group, ([], []))
+            later = bisect_right(indexes, place.index)
+            # An answer that was there before the question is the witness' to judge.
+            known = later < len(stops) and stops[later] > operation.start
+            found.append(operation._replace(type="ok", stop=stops[later]) if known else operation)
+    return found
+
+
+def _first_answers(operations: Sequence[Operation]) -> dict[int, tuple[list[int], list[int]]]:
+    """Return by group the rising log indexes in answers, and for each the first answer at it or behind it."""
+    by_group: dict[int, list[tuple[int, int]]] = {}
+    for operation in operations:
+        if operation.raft is not None and operation.stop is not None:
+            by_group.setdefault(operation.raft.group, []).append((operation.raft.index, operation.stop))
+    found = {}
+    for group, pairs in by_group.items():
+        pairs.sort()
+        stops = list(accumulate((stop for _, stop in reversed(pairs)), min))
+        found[group] = [index for index, _ in pairs], stops[::-1]
+    return found
 
 
 def _fault(operation: Operation, found: Sequence[RaftPosition]) -> str | None:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Final
 
 COLUMN: Final = 22
+TIME_WIDTH: Final = 12
 LINES_MAX: Final = 4000
 """The end of a run is what tells."""
 Traced = tuple[int, str, str, str, str]
@@ -36,12 +37,25 @@ def draw_trace(nodes: Sequence[str], trace: Sequence[Traced]) -> list[str]:
     if not trace:
         return []
     columns = {node: place for place, node in enumerate(nodes)}
-    head = "time ms".rjust(12) + "  " + "".join(node.ljust(COLUMN) for node in nodes)
+    head = "time ms".rjust(TIME_WIDTH) + "  " + "".join(node.ljust(COLUMN) for node in nodes)
     lines = [head]
     if len(trace) > LINES_MAX:
         lines.append(f"... {len(trace) - LINES_MAX} earlier lines left out")
     lines += [_line(columns, *one) for one in trace[-LINES_MAX:]]
     return lines
+
+
+def without_repeats(lines: Sequence[str]) -> list[str]:
+    """Return a drawing without the heartbeats, and answers to them, that say what one before said already."""
+    seen: set[str] = set()
+    kept = []
+    for line in lines:
+        said = line[TIME_WIDTH:]
+        is_heartbeat = "HeartbeatResponse" in said or ("AppendEntries" in said and "[" not in said)
+        if not (is_heartbeat and said in seen):
+            kept.append(line)
+        seen.add(said)
+    return kept
 
 
 def _line(columns: dict[str, int], time_ns: int, kind: str, sender: str, peer: str, text: str) -> str:
@@ -55,7 +69,7 @@ def _line(columns: dict[str, int], time_ns: int, kind: str, sender: str, peer: s
         body = _put(cells, stop, f"* {kind} by {sender}: {text}")
     else:
         body = f"{cells} {kind} {sender} {peer} {text}"
-    return f"{time_ns / 1e6:12.3f}  {body}".rstrip()
+    return f"{time_ns / 1e6:{TIME_WIDTH}.3f}  {body}".rstrip()
 
 
 def _arrow(cells: str, start: int, stop: int, label: str, *, is_lost: bool) -> str:

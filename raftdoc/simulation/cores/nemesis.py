@@ -30,6 +30,8 @@ class Nemesis:
         self._suppressed = suppressed
         self._random = Random(seed * DECISION_FACTOR)
         self.decision_count = 0
+        self._deposed: Host | None = None
+        """Who was left with a minority, and is to meet the next leader."""
 
     def decide(self) -> None:
         """Do the next thing, and come back for another."""
@@ -62,7 +64,7 @@ class Nemesis:
         hosts = list(self._world.hosts.values())
         anyone = random.choice(hosts)
         leaders = [host for host in hosts if host.is_leader]
-        share = 0.9 if name.startswith(("transfer", "change")) else LEADER_SHARE
+        share = 0.9 if name.startswith(("transfer", "change", "old_answers")) else LEADER_SHARE
         return random.choice(leaders) if random.random() < share and leaders else anyone
 
     # Network ----------------------------------------------------------------------------------------
@@ -79,13 +81,24 @@ class Nemesis:
         others = [one for one in self._world.hosts.values() if one is not host]
         if others:
             self._split({host.node, random.choice(others).node})
-            wait_ns = int(self._world.plan.election_timeout_ns * (1 + 2 * random.random()))
-            self._world.schedule(wait_ns, self._minority_again, host, random)
+            self._deposed = host
+            if random.random() < 0.5:
+                wait_ns = int(self._world.plan.election_timeout_ns * (1 + 2 * random.random()))
+                self._world.schedule(wait_ns, self._minority_again, host, random)
 
     def _minority_again(self, host: Host, random: Random) -> None:
         leaders = [one for one in self._world.hosts.values() if one.is_leader and one is not host]
         if leaders and not self._world.is_calm:
             self._split({host.node, random.choice(leaders).node})
+
+    def elected(self, host: Host) -> None:
+        """Cut the next leader off, but for the last one, before anything of its term has left.
+
+        What it replaces there may win elsewhere yet: with the peer that the last one was left with.
+        """
+        deposed, self._deposed = self._deposed, None
+        if deposed is not None and deposed is not host and not self._world.is_calm:
+            self._split({host.node, deposed.node})
 
     def _split(self, side: set[NodeId]) -> None:
         """Cut the nodes of a side off from all others, and nobody else."""
@@ -127,6 +140,10 @@ class Nemesis:
 
     def _old_messages(self, host: Host, random: Random) -> None:
         self._world.network.send_again(random, random.randrange(1, 20))
+
+    def _old_answers(self, host: Host, random: Random) -> None:
+        """Have a leader be told again what it was told when it led before."""
+        self._world.network.answer_again(random, random.randrange(1, 20), host.node, host.core.term)
 
     def _lose_answers(self, host: Host, random: Random) -> None:
         self._world.loses_answers = True

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable
 from random import Random
+from typing import TypeAlias
 
-from raftdoc.ids import NodeId
-from raftdoc.raft.messages import Message
+from raftdoc.ids import NodeId, Term
+from raftdoc.raft.messages import AppendResponse, Message
 from raftdoc.simulation.cores.plan import Plan
 
 REMEMBERED_MAX = 400
 TAIL_SHARE = 0.05
+Sent: TypeAlias = tuple[NodeId, NodeId, Message]
 
 
 class Network:
@@ -29,7 +31,8 @@ class Network:
         self._schedule = schedule
         self._deliver = deliver
         self._cut: set[tuple[NodeId, NodeId]] = set()
-        self._remembered: deque[tuple[NodeId, NodeId, Message]] = deque(maxlen=REMEMBERED_MAX)
+        self._remembered: deque[Sent] = deque(maxlen=REMEMBERED_MAX)
+        self._answers: deque[Sent] = deque(maxlen=REMEMBERED_MAX)
         self.is_calm = False
         self.sent_count = 0
         self.lost_count = 0
@@ -42,6 +45,8 @@ class Network:
             self.lost_count += 1
             return False
         self._remembered.append((sender, peer, message))
+        if isinstance(message, AppendResponse):
+            self._answers.append((sender, peer, message))
         self._schedule(self._delay_ns(), self._arrive, sender, peer, message)
         if plan.duplicate and random.random() < plan.duplicate:
             self._schedule(self._delay_ns(), self._arrive, sender, peer, message)
@@ -50,8 +55,13 @@ class Network:
     def send_again(self, random: Random, count: int) -> None:
         """Deliver some of what was sent before once more, whatever has happened since."""
         if self._remembered:
-            for sender, peer, message in random.choices(self._remembered, k=count):
-                self._schedule(self._delay_ns(), self._arrive, sender, peer, message)
+            self._repeat(random.choices(self._remembered, k=count))
+
+    def answer_again(self, random: Random, count: int, leader: NodeId, term: Term) -> None:
+        """Deliver some of the answers to a leader once more that it had when it led in an earlier term."""
+        old = [one for one in self._answers if one[1] == leader and one[2].term < term]
+        if old:
+            self._repeat(random.choices(old, k=count))
 
     def cut(self, pairs: Iterable[tuple[NodeId, NodeId]]) -> None:
         """Let nothing pass from the first to the second of each pair, nor what is on the way."""
@@ -67,6 +77,10 @@ class Network:
 
     def mend(self) -> None:
         self._cut.clear()
+
+    def _repeat(self, sent: list[Sent]) -> None:
+        for sender, peer, message in sent:
+            self._schedule(self._delay_ns(), self._arrive, sender, peer, message)
 
     def _arrive(self, sender: NodeId, peer: NodeId, message: Message) -> None:
         if (sender, peer) not in self._cut:

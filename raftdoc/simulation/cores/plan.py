@@ -33,6 +33,7 @@ FAULTS: Final = (
     "freeze_clock",
     "unreachable",
     "old_messages",
+    "old_answers",
     "busy_engine",
     "slow_apply",
     "lose_answers",
@@ -45,7 +46,15 @@ FAULTS: Final = (
 )
 LEASE_FAULTS: Final = ("isolate_leader", "bounce_others", "one_way", "transfer_and_cut", "jump_clock", "freeze_clock")
 READ_FAULTS: Final = ("isolate_leader", "partition", "one_way", "slow_apply", "transfer", "crash", "pause")
-MINORITY_FAULTS: Final = ("isolate_leader", "minority", "crash", "crash_on_write", "crash_twice", "old_messages")
+MINORITY_FAULTS: Final = (
+    "isolate_leader",
+    "minority",
+    "crash",
+    "crash_on_write",
+    "crash_twice",
+    "old_messages",
+    "old_answers",
+)
 MEMBERSHIP_FAULTS: Final = (
     "change",
     "change_twice",
@@ -130,8 +139,11 @@ def draw(random: Random) -> Plan:
 def _draw_for_leases(random: Random) -> Plan:
     """Return a plan in which nobody falls far behind, so that whoever may not be elected could be."""
     choice = random.choice
+    # Where promises are long, what clocks are apart in that time is more than the margin of a lease.
+    election_timeout_ms = choice((400, 400, 1500))
     return Plan(
         voter_count=choice((3, 3, 5)),
+        election_timeout_ns=election_timeout_ms * MS,
         clock_rate_error=choice((0.0, 0.01)),
         delay_ns=choice((1, 4, 20)) * MS,
         delay_tail_ns=choice((0, 200)) * MS,
@@ -145,7 +157,7 @@ def _draw_for_leases(random: Random) -> Plan:
         burst_ns=100 * MS,
         fault_interval_ns=choice((150, 300, 600)) * MS,
         faults=tuple(fault for fault in LEASE_FAULTS if random.random() < 0.5),
-        duration_ns=5_000 * MS,
+        duration_ns=5_000 * MS if election_timeout_ms == 400 else 8_000 * MS,
     )
 
 

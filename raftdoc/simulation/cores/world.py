@@ -229,6 +229,7 @@ class World:
         if ready.role is not None:
             if ready.role.role is Role.LEADER:
                 self.counts["elections"] += 1
+                self.nemesis.elected(host)
             self.note("role", host.node, "", f"{ready.role.role.value} in term {ready.role.term}")
 
     def applied(self, host: Host, entries: Sequence[Entry], outcomes: list[list[Outcome]]) -> None:

@@ -21,6 +21,7 @@ from raftdoc.limits import MIB, NS_PER_MS, NS_PER_S
 from raftdoc.query.answers import find_work
 from raftdoc.query.requests import parse_find
 from raftdoc.simulation.history import Event, RaftPosition, Recorder
+from raftdoc.simulation.nodes.acknowledged import Acknowledged
 from raftdoc.simulation.nodes.clock import WALL_START_MS
 from raftdoc.simulation.nodes.event_loop import VirtualLoop
 from raftdoc.simulation.nodes.gateway import Ask, Gateway, Lost, Refused
@@ -52,6 +53,7 @@ class Service(Protocol):
     recorder: Recorder
     decided: dict[str, RaftPosition]
     """Where the command of an idempotency key was first applied."""
+    acknowledged: Acknowledged
     is_calm: bool
 
     def addresses(self) -> list[NodeId]:
@@ -76,6 +78,8 @@ class Read(NamedTuple):
     index: Index  # type: ignore[assignment]  # the field's word wins over tuple.index
     group: GroupId
     node: NodeId
+    staleness_ms: int | None
+    """How old the node says that it may be; None: it does not say."""
 
 
 def session_of_process(process: int) -> int:
@@ -128,12 +132,16 @@ class Client:
 
     async def read(self, key: str, level: str) -> bool:
         """Read a document at a level; return whether that was answered."""
+        asked_ns = self._world.loop.now_ns
         invoked = self._invoke("read" if key == COUNTER else READ_NAMES[level], key, None)
         answer = await self._attempt(lambda process: self._get(process, key, level))
         if not answer.is_decided or answer.error is not None:
             self._complete(invoked, "fail", None, error=_code(answer))
             return False
         read: Read = answer.value
+        if read.staleness_ms is not None:
+            self._world.acknowledged.check_staleness(read.group, read.index, asked_ns, read.staleness_ms)
+            self._world.count("staleness_checked")
         self._floors[read.group] = max(self._floors.get(read.group, Index(0)), read.index)
         self._seen[str(invoked.key)] = read.value, read.revision
         self._world.count(f"reads_{level}")
@@ -158,9 +166,9 @@ class Client:
             document = None
         ((group, index),) = request.indexes
         if document is None:
-            return Read(None, 0, index, group, process.id)
+            return Read(None, 0, index, group, process.id, request.staleness_ms)
         value = orjson.loads(document.body)["v"]
-        return Read(value, document.revision, index, group, process.id)
+        return Read(value, document.revision, index, group, process.id, request.staleness_ms)
 
     async def compare(self) -> None:
         """Ask the index and all documents, and compare where both saw the same state."""
@@ -222,6 +230,7 @@ class Client:
         if answer.is_decided and (answer.error is None or is_answer(answer.error)):
             assert position is not None, ("I13: answered and never applied", invoked, answer)
             self._floors[position.group] = max(self._floors.get(position.group, Index(0)), position.index)
+            self._world.acknowledged.note(position.group, position.index, self._world.loop.now_ns)
             if answer.error is None:
                 self._world.count("replayed" if getattr(answer.value, "replayed", False) else "first_answers")
                 self._complete(invoked, "ok", None, raft=position)

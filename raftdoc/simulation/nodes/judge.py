@@ -5,7 +5,7 @@ from __future__ import annotations
 from raftdoc.raft.invariants import require
 from raftdoc.simulation.checkers.linearizability import Limits, check_linearizability
 from raftdoc.simulation.checkers.models import REGISTER
-from raftdoc.simulation.checkers.resolution import resolve, without_lost
+from raftdoc.simulation.checkers.resolution import resolve, settled
 from raftdoc.simulation.checkers.sanity import check_sanity
 from raftdoc.simulation.checkers.sessions import check_sessions
 from raftdoc.simulation.checkers.sets import check_counter
@@ -34,7 +34,7 @@ def judge(world: World) -> None:
     reports = (
         resolution.report,
         check_witness(registers, REGISTER, placed=resolution.placed, stale_reads=WEAK_READS),
-        check_linearizability(without_lost(strong, resolution), REGISTER, LIMITS),
+        check_linearizability(settled(strong, resolution), REGISTER, LIMITS),
         check_counter(counted),
         check_sessions(history, _session_of),
         check_sanity(events, ok_min={"get": 1}),

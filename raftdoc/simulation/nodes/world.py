@@ -20,6 +20,7 @@ from raftdoc.ids import GroupId, NodeId
 from raftdoc.limits import NS_PER_MS, NS_PER_S
 from raftdoc.raft.invariants import InvariantBroken, require
 from raftdoc.simulation.history import Recorder
+from raftdoc.simulation.nodes.acknowledged import Acknowledged
 from raftdoc.simulation.nodes.clients import COLLECTION, COUNTER, DATABASE, INDEX, Client, compare_index
 from raftdoc.simulation.nodes.clock import MachineClock
 from raftdoc.simulation.nodes.disk import Disk
@@ -56,6 +57,7 @@ class World:
         self.trace: list[Trace] | None = None
         self.is_calm = False
         self.recorder = Recorder()
+        self.acknowledged = Acknowledged()
         self.watch = Watch(self)
         self.decided = self.watch.decided
         self.machines: dict[NodeId, Machine] = {}
