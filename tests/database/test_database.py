@@ -24,6 +24,8 @@ from raftdoc.statemachine import commands
 from raftdoc.statemachine.outcome import Outcome, StoredDocument
 
 DB, COLLECTION = "shop", "orders"
+TURNS = 50
+"""Of the loop: enough for anything that waits for nothing."""
 
 
 async def put(world: World, on: str, id: str, value: int, **options: object) -> Outcome:
@@ -165,6 +167,49 @@ async def test_without_a_quorum_a_write_is_unknown_and_a_read_fails() -> None:
         await world.until("the lease ends", lambda: not core.lease_valid(world.node(leader).clock.now_ns()))
         with pytest.raises(DeadlineExceeded):
             await read(world, leader, "x", world.request(timeout_ms=300))
+
+
+async def test_p1_a_write_that_one_disk_alone_holds_is_not_acknowledged() -> None:
+    async with World() as world:
+        await world.create()
+        await put(world, "n1", "x", 1)
+        leader = world.leader_of(DB)
+        assert leader is not None
+        followers = [world.processes[id] for id in world.ids if id != leader]
+        for follower in followers:
+            follower.persister.is_stuck = True
+        writing = asyncio.ensure_future(put(world, leader, "x", 2))
+        cores = [follower.directory.replica(DB).core for follower in followers]  # type: ignore[union-attr]
+        before = [core.last_index for core in cores]
+        await world.until("followers have the entry in memory", lambda: [core.last_index for core in cores] > before)
+        for _ in range(TURNS):
+            await asyncio.sleep(0)
+        assert not writing.done()
+        for follower in followers:
+            follower.persister.flow()
+        await writing
+
+
+async def test_a_new_leader_answers_nothing_before_it_has_applied_what_was_acknowledged() -> None:
+    async with World() as world:
+        await world.create()
+        await put(world, "n1", "x", 1)
+        leader = world.leader_of(DB)
+        heir = next(id for id in world.ids if id != leader)
+        replica, engine = world.processes[heir].directory.replica(DB), world.members[heir].engine
+        assert leader is not None
+        assert replica is not None
+        await world.until("the heir is up to date", lambda: replica.machine.applied_index == replica.core.last_index)
+        engine.busy_writes = 1_000_000
+        await put(world, leader, "x", 2)
+        await world.database(leader).transfer_leader(replica.group, heir)
+        await world.until("the heir has a lease", lambda: replica.core.lease_valid(world.node(heir).clock.now_ns()))
+        with pytest.raises(DeadlineExceeded):
+            await read(world, heir, "x", world.request(timeout_ms=100))
+        engine.busy_writes = 0
+        found = await get(world, heir, "x")
+        assert found is not None
+        assert b'"v":2' in found.body
 
 
 async def test_a_deposed_leader_serves_nothing_old_after_the_others_went_on() -> None:

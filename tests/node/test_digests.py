@@ -33,6 +33,14 @@ def test_one_disagreeing_peer_proves_nothing() -> None:
     digests.took(GROUP, AT, GOOD, VOTERS)
 
 
+def test_a_minority_that_agrees_proves_nothing() -> None:
+    voters = (*VOTERS, NodeId("n4"), NodeId("n5"))
+    digests = Digests(N1)
+    for peer in (N2, N3):
+        digests.heard(peer, GROUP, told(BAD), voters)
+    digests.took(GROUP, AT, GOOD, voters)
+
+
 def test_a_majority_of_others_convicts_this_replica_whoever_speaks_last() -> None:
     late = Digests(N1)
     late.heard(N2, GROUP, told(GOOD), VOTERS)

@@ -70,6 +70,13 @@ def test_entry_of_another_term_at_the_index_proves_that_the_command_was_not_appl
     assert waiter.answer.leader == "n2"
 
 
+def test_outcome_of_another_leaders_entry_is_nobodys_here() -> None:
+    proposals = fresh()
+    (waiter,) = sent(proposals, index=5, term=2)
+    proposals.applied(entry(5, 3), [Outcome("ok", 1)], NodeId("n2"))
+    assert isinstance(waiter.answer, NotLeader)
+
+
 def test_earlier_entries_answer_nobody_who_waits_for_a_later_one() -> None:
     proposals = fresh()
     (waiter,) = sent(proposals, index=5, term=2)
@@ -84,6 +91,16 @@ def test_truncation_proves_nothing() -> None:
     proposals.truncated(Index(6))
     assert kept.answer is None
     assert isinstance(lost.answer, OutcomeUnknown)
+
+
+def test_snapshot_over_an_entry_does_not_tell_whose_it_contains() -> None:
+    proposals = fresh()
+    (covered,) = sent(proposals, index=5, term=2)
+    (behind,) = sent(proposals, index=6, term=2)
+    proposals.covered(Index(5))
+    assert isinstance(covered.answer, OutcomeUnknown)
+    assert behind.answer is None
+    assert proposals.waiting_count == 1
 
 
 def test_deadline_in_flight_is_unknown_and_a_late_outcome_is_dropped() -> None:

@@ -55,6 +55,18 @@ async def test_unanswered_question_is_asked_again_and_an_old_answer_releases_nob
     assert not waiting.future.done()
 
 
+async def test_old_answer_does_not_release_who_has_asked_again() -> None:
+    reads = Reads()
+    waiting = waiter()
+    reads.ask(waiting)
+    reads.issue(7, 0)
+    reads.sweep(REISSUE_AFTER_NS)
+    reads.issue(8, REISSUE_AFTER_NS)
+    reads.confirmed(7, Index(0))
+    reads.applied(Index(9))
+    assert not waiting.future.done()
+
+
 async def test_failed_context_fails_its_reads_only() -> None:
     reads = Reads()
     failing, other = waiter(), waiter()

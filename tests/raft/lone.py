@@ -269,10 +269,12 @@ class Lone:
         """Return the answer to a heartbeat, likewise."""
         return HeartbeatResponse(Term(term or self.core.term), 0, 0, BootId(self.boot_id))
 
-    def ack_of(self, peer: NodeId, match: int, *, sent_ns: int = 0, read_round: int = 0, boot_id: int = 0) -> None:
+    def ack_of(
+        self, peer: NodeId, match: int, *, sent_ns: int = 0, read_round: int = 0, term: int = 0, boot_id: int = 0
+    ) -> None:
         """Have a peer acknowledge the log up to match."""
         response = AppendResponse(
-            self.core.term,
+            Term(term) or self.core.term,
             True,
             Index(match),
             Index(0),

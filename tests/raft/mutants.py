@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 import time
 
+from .edge_mutants import EDGE_MUTANTS
 from .membership_mutants import MEMBERSHIP_MUTANTS
 from .planting import Mutant, directed_test_catches, seed_that_catches
 
@@ -297,7 +298,7 @@ CORE_MUTANTS = (
         "test_reads:test_answer_to_an_earlier_lifes_question_is_dropped",
     ),
 )
-MUTANTS = (*CORE_MUTANTS, *MEMBERSHIP_MUTANTS)
+MUTANTS = (*CORE_MUTANTS, *MEMBERSHIP_MUTANTS, *EDGE_MUTANTS)
 
 
 def main(seeds: int, words: str) -> None:

@@ -36,7 +36,7 @@ class Mutant(NamedTuple):
     test: str
     """A directed test that catches it, as module:function."""
     seeds: int = 0
-    """Random worlds, from seed 0, that it took to catch it when last measured; 0: the first 400 do not."""
+    """Random worlds, from seed 0, that it took to catch it when last measured; 0: the first 400 do not, or unknown."""
 
 
 class _Loader(SourceFileLoader):

@@ -254,6 +254,18 @@ def test_learner_does_not_campaign() -> None:
     assert node.sent == []
 
 
+def test_9_6_who_gave_a_pre_vote_has_not_voted() -> None:
+    node = Lone(voters=(N1, N2, N3, N4, N5))
+    node.time_out()
+    for peer in (N2, N3):
+        node.vote_of(peer, pre=True)
+    node.persist()
+    node.vote_of(N4)
+    assert node.role is Role.CANDIDATE
+    node.vote_of(N2)
+    assert node.is_leader
+
+
 def test_vote_of_a_learner_or_stranger_does_not_count() -> None:
     node = Lone(learners=(N4,))
     node.time_out()
@@ -391,6 +403,16 @@ def test_6_2_answers_of_an_older_term_do_not_count() -> None:
         node.tick(HEARTBEAT_MS)
         node.beat_of(N2, term=3)
     assert node.role is Role.FOLLOWER
+
+
+def test_acknowledgement_of_an_older_term_commits_nothing() -> None:
+    node = Lone(log=entries(1, 1), hard_state=HardState(Term(3))).elect()
+    _, index = node.propose()
+    node.persist()
+    node.ack_of(N2, index, term=3)
+    assert node.core.commit_index < index
+    node.ack_of(N2, index)
+    assert node.core.commit_index == index
 
 
 def test_leader_that_stepped_down_waits_a_whole_timeout_before_it_campaigns() -> None:

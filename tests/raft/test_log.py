@@ -135,11 +135,12 @@ TestLogView = LogMachine.TestCase
 TestLogView.settings = settings(max_examples=60, stateful_step_count=30)
 
 
-def view(*terms: int, compacted: tuple[int, int] = (0, 0)) -> LogView:
+def view(*terms: int, compacted: tuple[int, int] = (0, 0), cache_bytes_max: int = 1 << 20) -> LogView:
+    """Return a log of which all that it has is on disk."""
     disk = Disk()
     disk.entries = list(entries(compacted[0] + 1, *terms))
     disk.compacted_index, disk.compacted_term = Index(compacted[0]), Term(compacted[1])
-    return LogView(disk.restored(Index(0)), disk, 1 << 20)
+    return LogView(disk.restored(Index(0)), disk, cache_bytes_max)
 
 
 def test_new_log_ends_at_zero() -> None:
@@ -155,10 +156,32 @@ def test_last_term_of_a_wholly_compacted_log_is_kept() -> None:
     assert log.term_at(Index(4)) == 2
 
 
+def test_term_of_the_compaction_point_is_that_of_its_entry() -> None:
+    log = view(1, 1, 2)
+    log.compact(Index(2))
+    assert log.term_at(Index(2)) == 1
+
+
 def test_last_at_most_below_a_compacted_term_claims_nothing() -> None:
     log = view(5, 5, compacted=(3, 4))
     assert log.last_at_most(Index(5), Term(4)) == 3
     assert log.last_at_most(Index(5), Term(3)) == 2
+
+
+def test_entries_of_an_earlier_life_that_are_truncated_are_not_read_again() -> None:
+    log = view(1, 1, 1)
+    log.truncate(Index(2))
+    (new,) = entries(2, 2)
+    log.append(new)
+    assert log.entries(Index(2), Index(2), 100) == [new]
+
+
+def test_what_is_not_applied_stays_in_memory_however_little_that_may_hold() -> None:
+    log = view(cache_bytes_max=1)
+    for new in entries(1, 1, 1, 1):
+        log.append(new)
+    log.evict(Index(1))
+    assert [entry.index for entry in log.cached()] == [2, 3]
 
 
 def test_gap_is_refused() -> None:

@@ -27,6 +27,13 @@ def test_4_1_follower_acts_by_a_configuration_that_is_not_committed() -> None:
     assert {peer for peer, message in node.sent if isinstance(message, VoteRequest)} == {N2, N3, N4, N5}
 
 
+def test_configuration_of_an_entry_is_in_force_at_its_index() -> None:
+    node = Lone(voters=THREE).elect()
+    _, index = node.change(THREE, (N4,))
+    assert node.core.configuration_at(index) == Configuration(THREE, learners=(N4,))
+    assert node.core.configuration_at(Index(index - 1)) == Configuration(THREE)
+
+
 def test_4_1_truncation_takes_back_one_configuration() -> None:
     node = Lone(voters=THREE)
     node.append_from(N2, 1, (*entries(1, 1), configuration_entry(2, 1, Configuration(THREE, learners=(N4,)))))

@@ -32,6 +32,13 @@ def test_quorum_is_a_majority_of_every_half(configuration: Configuration, agreed
     assert has_quorum(configuration, agreed) == expected
 
 
+def test_learners_are_no_part_of_a_quorum() -> None:
+    one, learners = NODES[0], NODES[3:5]
+    configuration = Configuration(NODES[:3], learners=learners)
+    assert not has_quorum(configuration, (one, *learners))
+    assert quorum_value(configuration, dict.fromkeys((one, *learners), 5)) == 0
+
+
 @given(configurations, some_nodes)
 def test_lost_means_that_the_rest_is_no_quorum(configuration: Configuration, refused: set[NodeId]) -> None:
     assert has_lost(configuration, refused) == (not has_quorum(configuration, set(NODES) - refused))

@@ -42,6 +42,16 @@ def test_6_4_read_index_is_the_commit_index_at_the_start_of_the_round() -> None:
     assert node.reads == [(7, index - 1)]
 
 
+def test_6_4_read_index_holds_all_that_was_committed_before_the_read() -> None:
+    node = leader()
+    _, index = node.propose()
+    node.persist()
+    node.ack_of(N3, index)
+    node.read(7)
+    node.beat_of(N2, read_round=1)
+    assert node.reads == [(7, index)]
+
+
 def test_6_4_read_does_not_attach_to_a_round_in_flight() -> None:
     node = leader()
     node.read(7)
@@ -110,6 +120,17 @@ def test_6_4_round_of_a_suspected_clock_begins_no_reads_before_the_no_op() -> No
     node.ack_of(N2, 1, read_round=1)
     node.beat_of(N2, read_round=2)
     assert node.reads == [(7, 1)]
+
+
+def test_6_4_read_index_under_a_lease_is_what_is_committed_not_what_is_applied() -> None:
+    node = Lone(leases_enabled=True).elect()
+    _, index = node.propose()
+    for peer in (N2, N3):
+        node.ack_of(peer, index, sent_ns=node.now_ns)
+    assert node.core.applied_index < index == node.core.commit_index
+    assert node.lease_valid
+    node.step(N2, ReadIndexRequest(node.core.term, 5, BootId(4)))
+    assert [response.read_index for response in node.sent_of(ReadIndexResponse)] == [index]
 
 
 def test_6_4_round_needs_a_quorum_of_five() -> None:

@@ -212,6 +212,17 @@ def test_l5_lease_is_counted_anew_under_the_new_configuration() -> None:
     assert node.lease_valid
 
 
+def test_l5_there_is_no_lease_under_a_configuration_of_which_nobody_was_heard() -> None:
+    node = Lone(voters=(N1,), learners=(N2, N3), leases_enabled=True).elect(with_own=False)
+    node.persist()
+    for peer in (N2, N3):
+        node.ack_of(peer, 1, sent_ns=node.now_ns)
+    node.core.on_clock_suspect(node.now_ns)
+    assert node.lease_valid
+    node.change(THREE, NOBODY)
+    assert not node.lease_valid
+
+
 def joint_with_a_long_claim(**changes: int) -> Lone:
     """Return a leader in a committed joint configuration whose new half has promised less than the old one had."""
     node = leader_with_fit_learner(**changes)

@@ -105,3 +105,17 @@ def test_single_voter_leads_again_at_once_after_a_restart() -> None:
 
 def append(term: int, prev_index: int, prev_term: int, new: tuple[object, ...]) -> AppendEntries:
     return AppendEntries(term, prev_index, prev_term, 0, new, 1, 0, 9)  # type: ignore[arg-type]
+
+
+def test_window_of_a_stream_that_begins_anew_is_empty() -> None:
+    """What was on the way when a link broke is lost: it takes no place in the next stream."""
+    node = Lone(inflight_messages_max=2, append_bytes_max=1).elect()
+    for _ in range(3):
+        node.propose()
+    node.core.on_unreachable(N2, node.now_ns)
+    node.take()
+    node.beat_of(N2, sent_ns=node.now_ns)
+    node.sent.clear()
+    node.ack_of(N2, 2)
+    sent = [message for message in node.sent_to(N2) if isinstance(message, AppendEntries) and message.entries]
+    assert [message.entries[0].index for message in sent] == [3, 4]

@@ -10,36 +10,14 @@ core's own tests plant, by their names.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from importlib import import_module
-from importlib.abc import MetaPathFinder
-from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
+from collections.abc import Sequence
 from time import process_time
-from types import CodeType, ModuleType
-from typing import Any, NamedTuple
 
-import raftdoc
+from tests.raft.edge_mutants import EDGE_MUTANTS
 from tests.raft.mutants import MUTANTS as CORE_MUTANTS
 
-
-class StaleFault(Exception):
-    """The text to change is not in the module exactly once: the fault has to follow the product."""
-
-
-class Fault(NamedTuple):
-    name: str
-    module: str
-    old: str
-    new: str
-    level: str = "cores"
-    """Of the simulator that is to catch it."""
-
-
-class Caught(NamedTuple):
-    seed: int
-    verdict: str
-
+from .edge_faults import EDGES
+from .planting import Fault, first_caught
 
 CORE = (
     "a lease without the clock check",
@@ -212,67 +190,10 @@ NODES = (
 def faults() -> tuple[Fault, ...]:
     """Return all: those of the core first."""
     known = {mutant.name: mutant for mutant in CORE_MUTANTS}
-    core = (known[name] for name in CORE)
-    nodes = (one._replace(level="nodes") for one in NODES)
-    return (*(Fault(one.name, f"raftdoc.raft.{one.module}", one.old, one.new) for one in core), *ELSEWHERE, *nodes)
-
-
-class _Loader(SourceFileLoader):
-    """Loads a module from changed source."""
-
-    def __init__(self, fullname: str, path: str, fault: Fault) -> None:
-        super().__init__(fullname, path)
-        self._fault = fault
-
-    def get_code(self, fullname: str) -> CodeType:
-        path = self.get_filename(fullname)
-        source, fault = self.get_data(path).decode(), self._fault
-        if source.count(fault.old) != 1:
-            raise StaleFault(f"{fault.name}: found {source.count(fault.old)} times in {path}")
-        return compile(source.replace(fault.old, fault.new), path, "exec", dont_inherit=True)
-
-
-class _Finder(MetaPathFinder):
-    def __init__(self, fault: Fault) -> None:
-        self._fault = fault
-
-    def find_spec(self, fullname: str, path: Any, target: ModuleType | None = None) -> ModuleSpec | None:
-        if fullname != self._fault.module:
-            return None
-        spec = PathFinder.find_spec(fullname, path)
-        assert spec is not None
-        assert spec.origin is not None
-        spec.loader = _Loader(fullname, spec.origin, self._fault)
-        return spec
-
-
-@contextmanager
-def planted(fault: Fault) -> Iterator[None]:
-    """Within, imports of the product give fresh modules, of which one has the fault."""
-    kept = {name: sys.modules.pop(name) for name in list(sys.modules) if name.startswith("raftdoc.")}
-    attributes = dict(vars(raftdoc))
-    finder = _Finder(fault)
-    sys.meta_path.insert(0, finder)
-    try:
-        import_module(fault.module)
-        yield
-    finally:
-        sys.meta_path.remove(finder)
-        for name in [name for name in sys.modules if name.startswith("raftdoc.")]:
-            del sys.modules[name]
-        sys.modules.update(kept)
-        vars(raftdoc).update(attributes)
-
-
-def first_caught(fault: Fault, seeds: Sequence[int]) -> Caught | None:
-    """Return the first of the seeds that fails with the fault planted."""
-    with planted(fault):
-        run_seed = import_module(f"raftdoc.simulation.{fault.level}.run").run_seed
-        for seed in seeds:
-            result = run_seed(seed)
-            if not result.is_ok:
-                return Caught(seed, result.verdict)
-    return None
+    core = [*(known[name] for name in CORE), *EDGE_MUTANTS]
+    of_core = [Fault(one.name, f"raftdoc.raft.{one.module}", one.old, one.new) for one in core]
+    nodes = [one._replace(level="nodes") for one in NODES]
+    return (*of_core, *ELSEWHERE, *nodes, *EDGES)
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -9,7 +10,8 @@ import pytest
 
 from raftdoc.simulation.cores.run import run_seed
 
-from .mutants import Fault, StaleFault, faults, first_caught, planted
+from .mutants import faults
+from .planting import Fault, StaleFault, first_caught, planted
 
 SEEDS = range(60)
 """Any change of the product draws other worlds: what it took once may take longer the next time."""
@@ -31,6 +33,8 @@ CHEAP = (
     "an index that keeps what was deleted",
 )
 FAULTS = {fault.name: fault for fault in faults()}
+DIRECTED = tuple(fault.name for fault in faults() if fault.test)
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize("name", CHEAP)
@@ -38,10 +42,18 @@ def test_few_seeds_find_the_planted_fault(name: str) -> None:
     assert first_caught(FAULTS[name], SEEDS) is not None
 
 
+@pytest.mark.parametrize("name", DIRECTED)
+def test_directed_test_finds_the_planted_fault(name: str) -> None:
+    plant = ["-p", "tests.simulation.planting", "--plant", name]
+    command = [sys.executable, "-m", "pytest", "-x", *plant, f"tests/{FAULTS[name].test}"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == pytest.ExitCode.TESTS_FAILED, done.stdout[-2000:] + done.stderr[-2000:]
+
+
 @pytest.mark.parametrize("name", FAULTS)
 def test_text_of_the_fault_is_there_exactly_once(name: str) -> None:
     fault = FAULTS[name]
-    source = Path(__file__).parents[2] / (fault.module.replace(".", "/") + ".py")
+    source = ROOT / (fault.module.replace(".", "/") + ".py")
     assert source.read_text().count(fault.old) == 1
 
 

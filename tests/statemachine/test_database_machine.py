@@ -55,6 +55,12 @@ def test_revision_is_index_and_ordinal_of_the_change() -> None:
     assert (again.revision, again.created) == (2 << 20, False)
 
 
+def test_revisions_of_each_entry_begin_anew_in_whatever_call_it_is_applied() -> None:
+    puts = [entry(index, [commands.put("c", str(index), document(str(index), 1))]) for index in (1, 2)]
+    outcomes = Runner().machine.apply(puts)
+    assert [outcome.revision for (outcome,) in outcomes] == [1 << 20, 2 << 20]
+
+
 def test_deletion_takes_a_number_of_its_own() -> None:
     runner = Runner()
     outcomes = runner.run(
@@ -70,6 +76,13 @@ def test_if_match_replaces_only_that_revision() -> None:
     assert runner.one(commands.put("c", "b", document("b", 2), if_match=revision)).code == "precondition_failed"
     replaced = runner.one(commands.put("c", "a", document("a", 2), if_match=revision))
     assert (replaced.code, replaced.created) == ("ok", False)
+
+
+def test_if_match_sees_what_came_before_it_in_the_same_entry() -> None:
+    runner = Runner()
+    revision = runner.one(commands.put("c", "a", document("a", 1))).revision
+    outcomes = runner.run(*[commands.put("c", "a", document("a", n), if_match=revision) for n in (2, 3)])
+    assert [outcome.code for outcome in outcomes] == ["ok", "precondition_failed"]
 
 
 def test_if_none_match_creates_only() -> None:

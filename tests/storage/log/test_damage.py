@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import NamedTuple
 
 import pytest
@@ -188,6 +189,18 @@ def test_p10_a_reused_file_shows_nothing_of_its_former_life() -> None:
         index += 1
         commit(log, log_record(FIRST, entries=entries(index, index, payload=b"x" * 500)))
     assert observe(open_log(files, life=2)) == observe(log)
+
+
+def test_p10_a_reused_file_shows_nothing_of_its_former_life_after_any_frame() -> None:
+    """Frames of one size stand at the same offsets in every segment: what follows the last one was a frame, too."""
+    files = MemoryFiles()
+    log = open_log(files)
+    for index in range(1, 320):
+        commit(log, log_record(FIRST, entries=entries(index, index, payload=b"x" * 500)))
+        commit(log, log_record(FIRST, compacted=(Index(index), entries(index, index)[0].term)))
+        log.release()
+        if index > 256:
+            assert observe(open_log(deepcopy(files), life=2)) == observe(log), index
 
 
 def test_p10_damage_is_found_before_an_entry_is_sent_from_disk() -> None:
