@@ -7,6 +7,8 @@ import asyncio
 import pytest
 from world import World
 
+from raftdoc.cluster.view import ClusterView
+from raftdoc.database.catalog import Catalog
 from raftdoc.database.requests import Request
 from raftdoc.errors import (
     DeadlineExceeded,
@@ -389,6 +391,18 @@ async def test_a_database_that_is_not_ready_in_time_is_said_to_be_there() -> Non
         assert "other" in [info.name for info in await alive.databases(world.request())]
         for persister in others:
             persister.flow()
+
+
+async def test_a_drop_that_another_has_finished_meanwhile_is_done() -> None:
+    async with World() as world:
+        await world.create()
+        process = world.processes[NodeId("n1")]
+        record = process.directory.catalog.databases[DB]
+        views = ClusterView(process.directory, process.leaders, lambda _: True)
+        catalog = Catalog(process.node, process.directory, world.router("n1"), views, len(world.ids))
+        await world.database("n2").drop_database(world.request(), DB)
+        await world.until("n1 has let it go", lambda: record.group not in process.node.replicas)
+        await catalog.finish_drop(record, world.request().deadline_ns)
 
 
 async def create_among_five(world: World) -> list[NodeId]:
