@@ -42,8 +42,8 @@ def test_a_checker_that_ignores_what_is_unknown_turns_the_run_red(tmp_path: Path
     harness = tampered(
         tmp_path,
         "judge.py",
-        "return Evidence(events, operations(events),",
-        "return Evidence(events, [one for one in operations(events) if one.type != 'info'],",
+        "events, operations(events), effects_of",
+        "events, [one for one in operations(events) if one.type != 'info'], effects_of",
     )
     ran = run("check", str(directory), harness=harness)
     assert ran.returncode == 1, ran.stdout + ran.stderr
