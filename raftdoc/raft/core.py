@@ -221,6 +221,7 @@ class Raft:
             self._leader.on_clock_suspect(now_ns)
         else:
             self._state.promise_anew(now_ns)
+            self._follower_reads.on_clock_suspect(now_ns)
 
     def on_unreachable(self, peer: NodeId, now_ns: int) -> None:
         if self._leader is not None:

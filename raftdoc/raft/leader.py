@@ -199,6 +199,8 @@ class Leader:
         self._replication.round += 1
         self.lease.suspect(self._replication.round, now_ns)
         self._reconfiguration.on_clock_suspect(now_ns)
+        self.transfer.on_clock_suspect(now_ns)
+        self.reads.on_clock_suspect(now_ns)
         self._next_heartbeat_ns = now_ns
         self._quorum_deadline_ns = now_ns + self._state.settings.election_timeout_ns
         for progress in self._progress.values():

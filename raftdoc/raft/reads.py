@@ -92,6 +92,11 @@ class LeaderReads:
                 refuse(self._state, asker)
             del askers[:count]
 
+    def on_clock_suspect(self, now_ns: int) -> None:
+        """Take all that wait as asked now: their times are of another clock."""
+        self._askers = [asker._replace(asked_ns=now_ns) for asker in self._askers]
+        self._waiting = [asker._replace(asked_ns=now_ns) for asker in self._waiting]
+
     def close(self) -> None:
         """Fail all that wait: this node leads no more."""
         for asker in (*self._askers, *self._waiting):
@@ -154,6 +159,10 @@ class FollowerReads:
                 return
             del self._asked[context]
             self._state.fail_read(context)
+
+    def on_clock_suspect(self, now_ns: int) -> None:
+        """Take all that was asked as asked now: its times are of another clock."""
+        self._asked = dict.fromkeys(self._asked, now_ns)
 
     def follow(self) -> None:
         """Fail what was asked of a leader that is none any more, or leads another term."""

@@ -63,6 +63,10 @@ class Transfer:
             if self._leaves:
                 self._state.become_follower(self._state.term, None)
 
+    def on_clock_suspect(self, now_ns: int) -> None:
+        """L4: what is under way has its time from now on; by the new clock it is not known how much was left."""
+        self.deadline_ns = now_ns + self._state.settings.election_timeout_ns
+
     def has_expired(self, now_ns: int) -> bool:
         """Return whether the transfer has failed: the node has to campaign again for a term of its own."""
         return self.target is not None and now_ns >= self.deadline_ns

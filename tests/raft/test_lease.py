@@ -303,6 +303,43 @@ def test_l4_clock_set_back_does_not_keep_a_follower_from_electing() -> None:
     assert node.role is Role.PRE_CANDIDATE
 
 
+def test_l4_clock_set_back_does_not_keep_a_transfer_from_ending() -> None:
+    node = leader()
+    node.transfer(N2)
+    node.now_ms -= 60_000
+    node.core.on_clock_suspect(node.now_ns)
+    for _ in range(W_MS // HEARTBEAT_MS):
+        node.tick(HEARTBEAT_MS)
+        for peer in (N2, N3):
+            node.beat_of(peer, sent_ns=node.now_ns)
+    assert node.core.term == 2
+
+
+def test_l4_clock_set_back_does_not_keep_a_followers_reads_from_ending() -> None:
+    node = Lone()
+    node.append_from(N2, 1)
+    node.persist()
+    node.read(1)
+    node.now_ms -= 60_000
+    node.core.on_clock_suspect(node.now_ns)
+    for _ in range(2 * W_MS // HEARTBEAT_MS):
+        node.tick(HEARTBEAT_MS)
+        node.append_from(N2, 1)
+    assert node.failed_reads == [1]
+
+
+def test_l4_clock_set_back_does_not_keep_a_leaders_reads_from_ending() -> None:
+    node = Lone(leases_enabled=False).elect(with_own=False)
+    node.read(7)
+    node.now_ms -= 60_000
+    node.core.on_clock_suspect(node.now_ns)
+    for _ in range(W_MS // HEARTBEAT_MS):
+        node.tick(HEARTBEAT_MS)
+        node.beat_of(N2)
+    assert node.is_leader
+    assert node.failed_reads == [7]
+
+
 def test_l4_followers_clock_that_jumped_makes_it_promise_anew() -> None:
     node = Lone()
     node.append_from(N2, 1)
