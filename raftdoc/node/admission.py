@@ -22,7 +22,8 @@ def admit(replica: Replica, *, is_draining: bool) -> None:
     proposals = replica.proposals
     if proposals.waiting_count >= PROPOSALS_WAITING_MAX:
         raise OverBudget(f"{proposals.waiting_count} writes wait in group {replica.group}")
-    if len(replica.to_apply) >= APPLY_LAG_ENTRIES_MAX or replica.is_busy:
-        raise OverBudget(f"{len(replica.to_apply)} entries wait to be applied in group {replica.group}")
+    lag = replica.core.commit_index - replica.machine.applied_index
+    if lag >= APPLY_LAG_ENTRIES_MAX or replica.is_busy:
+        raise OverBudget(f"{lag} entries wait to be applied in group {replica.group}")
     if proposals.in_flight_bytes > UNCOMMITTED_BYTES_MAX_NODE:
         raise OverBudget("too many bytes wait to be committed")

@@ -198,7 +198,6 @@ class Raft:
         state = self._state
         assert state.applied_index <= index <= state.emitted_index, (state.applied_index, index, state.emitted_index)
         state.applied_index = index
-        state.log.evict(index)
 
     def on_disk_stalled(self, stalled: bool, now_ns: int) -> None:
         """L8: while the disk does not answer nothing is sent to followers, and there is no lease."""

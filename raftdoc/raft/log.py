@@ -162,7 +162,7 @@ class LogView:
         self.compacted_time_ms = time_ms
 
     def evict(self, index: Index) -> None:
-        """Let entries up to index, durable and applied, leave memory where it holds more than it should."""
+        """Let entries up to index, durable and committed, leave memory where it holds more than it should."""
         if self.cached_bytes <= self._cache_bytes_max:
             return
         count = 0

@@ -17,6 +17,7 @@ from raftdoc.raft.settings import Configuration, RaftSettings, Random, Restored
 from raftdoc.raft.snapshots import LogReset, SnapshotMeta
 
 APPLY_BYTES_MAX = 1 << 20
+"""Of payload, that one Ready hands out to be applied; two such hand-outs wait at most."""
 NEVER_NS = -(1 << 62)
 NO_CONFIGURATION = 1 << 62
 CONFIGURATION = int(EntryKind.CONFIGURATION)
@@ -39,6 +40,7 @@ class State:
     """Changed by the handlers of the roles; handed out by `take_ready`."""
 
     __slots__ = (
+        "_emitted_before",
         "_entries",
         "_failed_reads",
         "_handed_index",
@@ -105,8 +107,8 @@ class State:
         """When a leader was last heard, by a clock read after its frame came."""
         self.durable_index = restored.last_index
         self.applied_index = restored.applied_index
-        self.emitted_index = restored.applied_index
-        """Handed out to be applied."""
+        self.emitted_index = self._emitted_before = restored.applied_index
+        """Handed out to be applied; and what that was before the last hand-out: the next waits until it is applied."""
         # P11: the commit index on disk is a hint. It is not trusted beyond the log, nor below what was applied.
         self.commit_index = Index(max(restored.applied_index, min(restored.hard_state.commit, restored.last_index)))
         self._uncommitted_configuration = self._find_uncommitted_configuration()
@@ -267,6 +269,7 @@ class State:
             task.safe_index = min(task.safe_index, kept)
         self.log.reset(meta.index, meta.index_term, meta.time_ms)
         self.commit_index = self.emitted_index = meta.index
+        self._emitted_before = self.applied_index
         self.configurations.reset(meta.index, meta.configuration)
         self._configured()
         self.installing = meta
@@ -340,6 +343,8 @@ class State:
             # What a snapshot contains is committed: it is durable whatever the term is now.
             self.durable_index = max(self.durable_index, self.installing.index)
             self._is_installed = self._has_events = True
+        # What is committed is never truncated, and what is durable can be read again: it need not be applied.
+        self.log.evict(min(self.commit_index, self.durable_index))
 
     def has_ready(self) -> bool:
         return bool(
@@ -351,7 +356,7 @@ class State:
             or self._has_events
             or self._truncate_from is not None
             or self._needs_hard_state()
-            or self.emitted_index < min(self.commit_index, self.durable_index)
+            or self._may_emit()
         )
 
     def take_ready(self) -> Ready:
@@ -420,11 +425,16 @@ class State:
         self._messages_after = []
         return task
 
-    def _take_committed(self) -> list[Entry]:
+    def _may_emit(self) -> bool:
+        """Return whether there is something to apply, and no more than one hand-out waits for that already."""
         # P7: applied <= durable, always.
-        last = min(self.commit_index, self.durable_index)
-        if self.emitted_index >= last:
+        has_more = self.emitted_index < min(self.commit_index, self.durable_index)
+        return has_more and self.applied_index >= self._emitted_before
+
+    def _take_committed(self) -> list[Entry]:
+        if not self._may_emit():
             return []
+        last = min(self.commit_index, self.durable_index)
         entries = self.log.entries(Index(self.emitted_index + 1), last, APPLY_BYTES_MAX)
-        self.emitted_index = entries[-1].index
+        self._emitted_before, self.emitted_index = self.emitted_index, entries[-1].index
         return entries

@@ -9,6 +9,7 @@ from raftdoc.raft import Role
 from raftdoc.raft.messages import (
     AppendEntries,
     AppendResponse,
+    Entry,
     EntryKind,
     HardState,
     HeartbeatResponse,
@@ -200,6 +201,38 @@ def test_p7_leader_applies_what_followers_committed_only_after_its_own_fsync() -
     assert node.applied == []
     node.persist()
     assert [applied.index for applied in node.applied] == [index]
+
+
+def slow_follower(count: int, **changes: object) -> tuple[Lone, list[Entry]]:
+    """Return a follower whose state machine applies nothing of what is committed, and what it was handed out."""
+    node = Lone(**changes)  # type: ignore[arg-type]
+    handed: list[Entry] = []
+    for index in range(1, count + 1):
+        new = (entry(index, 1, b"x" * (1 << 18)),)
+        node.core.step(N2, node.heartbeat(1, new=new, prev=(index - 1, min(index - 1, 1)), commit=index), node.now_ns)
+        while node.core.has_ready():
+            ready = node.core.ready()
+            if ready.persist is not None:
+                node.disk.submit(ready.persist, node.now_ns)
+                node.core.on_persisted(node.disk.complete().mark, node.now_ns)
+            handed += ready.entries
+    assert node.core.commit_index == node.core.durable_index == count
+    return node, handed
+
+
+def test_what_is_handed_out_to_be_applied_is_bounded_while_nothing_is_applied() -> None:
+    node, handed = slow_follower(40)
+    assert sum(len(entry.payload) for entry in handed) <= 1 << 21
+    while handed[-1].index < 40:
+        node.core.on_applied(handed[-1].index, node.now_ns)
+        assert node.core.has_ready()
+        handed += node.core.ready().entries
+    assert [entry.index for entry in handed] == list(range(1, 41))
+
+
+def test_what_is_committed_and_durable_leaves_memory_though_it_is_not_applied() -> None:
+    node, _ = slow_follower(40, cache_bytes_max=1 << 20)
+    assert node.core.log.cached_bytes <= (1 << 20) + (1 << 18) + 64
 
 
 def test_p9_failed_fsync_ends_leadership_and_says_nothing_more() -> None:
