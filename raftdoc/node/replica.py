@@ -123,7 +123,7 @@ class Replica:
         self.core.read(context, now_ns)
 
     def tick(self, verdict: Verdict, now_ns: int) -> None:
-        """Let time pass for the core, unless this node may not lead; answer whose deadline has passed."""
+        """Let time pass for the core; answer whose deadline has passed."""
         core = self.core
         if verdict.is_clock_suspect:
             core.on_clock_suspect(now_ns)
@@ -133,8 +133,7 @@ class Replica:
             core.on_disk_full(verdict.full_changed, now_ns)
         if self.is_leader and verdict.is_wall_clock_skewed:
             core.transfer(None, now_ns)
-        if self.is_leader or not verdict.is_wall_clock_skewed:
-            core.tick(now_ns)
+        core.tick(now_ns, may_campaign=not verdict.is_wall_clock_skewed)
         self._sweep(now_ns)
 
     def look_ahead(self) -> None:

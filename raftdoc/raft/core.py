@@ -86,14 +86,18 @@ class Raft:
             return False
         return response.boot_id == state.settings.boot_id and leader.heard(sender, response, now_ns)
 
-    def tick(self, now_ns: int) -> None:
-        """Let time pass: elections, heartbeats, check-quorum, the deadline of a transfer."""
+    def tick(self, now_ns: int, *, may_campaign: bool = True) -> None:
+        """Let time pass: elections, heartbeats, check-quorum, the deadline of a transfer.
+
+        Who may not campaign by itself still does so by order, and goes on if it leads.
+        """
         if self._state.has_failed:
             return
         leader = self._leader
         if leader is None:
             self._follower_reads.expire(now_ns)
-            self._election.tick(now_ns)
+            if may_campaign:
+                self._election.tick(now_ns)
         else:
             leader.tick(now_ns)
             if self._state.role is Role.LEADER and leader.transfer.has_expired(now_ns):

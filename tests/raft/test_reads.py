@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from raftdoc.ids import BootId, Index, Term
+from raftdoc.ids import BootId, GroupId, Incarnation, Index, Term
+from raftdoc.node.health import Verdict
+from raftdoc.node.replica import Replica
 from raftdoc.raft import Rejection, RejectReason, Role
 from raftdoc.raft.messages import AppendEntries, ReadIndexRequest, ReadIndexResponse, TimeoutNow
+from raftdoc.statemachine.catalog_machine import CatalogMachine
+from raftdoc.storage.keyspace import GroupKeys
+from raftdoc.storage.memory import MemoryEngine
 
 from .lone import HEARTBEAT_MS, N1, N2, N3, N4, N5, W_MS, Lone
 
@@ -301,6 +306,21 @@ def test_question_whose_answer_is_lost_expires() -> None:
     assert node.failed_reads == [7, 8]
     node.step(N2, ReadIndexResponse(Term(1), 7, Index(5), BootId(1)))
     assert node.reads == []
+
+
+def test_question_of_a_node_that_may_not_lead_expires_and_it_does_not_campaign() -> None:
+    """Its wall clock is too far from the others': it still has to let go of what waits."""
+    node = follower()
+    machine = CatalogMachine(MemoryEngine(), GroupKeys(GroupId(1), Incarnation(1)))
+    replica = Replica(GroupId(1), Incarnation(1), node.core, machine)
+    skewed = Verdict(is_clock_suspect=False, is_wall_clock_skewed=True, stall_changed=None, full_changed=None)
+    node.read(7)
+    for _ in range(30):
+        node.now_ms += HEARTBEAT_MS
+        replica.tick(skewed, node.now_ns)
+        node.take()
+    assert node.failed_reads == [7]
+    assert node.role is Role.FOLLOWER
 
 
 def test_questions_fail_when_the_leader_changes() -> None:
