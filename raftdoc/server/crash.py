@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import threading
 
 from raftdoc.errors import DiskFailed, Fatal, InvalidSettings, LogCorrupt, StateCorrupt
 
@@ -40,6 +41,16 @@ def crash(error: BaseException) -> None:
     logging.shutdown()
     sys.stderr.flush()
     os._exit(exit_code(error))
+
+
+def watch_threads() -> None:
+    """End the process where a thread ends with an error: what it did not do nobody else will."""
+    threading.excepthook = _thread_ended
+
+
+def _thread_ended(ended: threading.ExceptHookArgs) -> None:
+    if ended.exc_value is not None:
+        crash(ended.exc_value)
 
 
 def refuse_optimised_python() -> None:

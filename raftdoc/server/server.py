@@ -17,7 +17,7 @@ from typing import Any
 import uvloop
 
 from raftdoc.errors import Fatal
-from raftdoc.server.crash import crash, refuse_optimised_python
+from raftdoc.server.crash import crash, refuse_optimised_python, watch_threads
 from raftdoc.server.runtime import Runtime
 from raftdoc.server.settings import Settings
 
@@ -37,6 +37,7 @@ def run(settings: Settings) -> int:
         Fatal: the node could not be started; nothing was changed that the next start does not repair.
     """
     refuse_optimised_python()
+    watch_threads()
     sys.setswitchinterval(GIL_SWITCH_INTERVAL_S)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_serve(settings))
