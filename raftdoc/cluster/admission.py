@@ -22,11 +22,12 @@ class Admission:
         self._save = save
 
     def admit(self, node: NodeId, store_id: StoreId) -> str | None:
-        """Return None when the peer may come in, else why not."""
+        """Return None when the peer may come in, else why not. Whatever `save` raises: it is not let in."""
         known = self._known.get(node)
         if known is None:
-            self._known[node] = store_id
-            self._save(self._known)
+            stores = {**self._known, node: store_id}
+            self._save(stores)
+            self._known = stores
             return None
         if known == store_id:
             return None
