@@ -414,6 +414,8 @@ class Node:
         skew_ms = self.staleness.wall_skew_ms()
         verdict = self.health.check(now_ns, self._persister.oldest_submitted_ns(), skew_ms)
         self._forwarding.sweep(now_ns)
+        if verdict.is_clock_suspect:
+            self.staleness.on_clock_suspect()
         concerns_all = verdict.concerns_all
         for replica in self.replicas.values():
             if replica.due_ns <= now_ns or concerns_all:

@@ -44,6 +44,8 @@ class Staleness:
     def heard(self, peer: NodeId, pong: Pong, now_ns: int, wall_ms: int) -> None:
         """Note an answer: its commits count as of the time this node sent the question."""
         flight_ms = (now_ns - pong.sent_ns) // NS_PER_MS
+        if flight_ms < 0:
+            return  # The question was asked by another clock.
         self._wall_offset_ms[peer] = pong.wall_ms + flight_ms // 2 - wall_ms
         self._leads[peer] = frozenset(group for group, _ in pong.commits)
         for group, commit_index in pong.commits:
@@ -59,6 +61,11 @@ class Staleness:
         """Drop what is known of a group's replica here: it leaves, and another one has none of its state."""
         self._fresh_ns.pop(group, None)
         self._pending.pop(group, None)
+
+    def on_clock_suspect(self) -> None:
+        """Forget how old anything is: by a clock that was set back it could be taken for newer than it is."""
+        self._fresh_ns.clear()
+        self._pending.clear()
 
     def leader(self, group: GroupId) -> NodeId | None:
         """Return the peer that said last that it leads a group by a valid lease; None where none did."""

@@ -33,3 +33,19 @@ def test_leader_tells_its_commit_only_under_a_lease() -> None:
     assert staleness.pong(N2, ping, [replica], node.now_ns, 0).commits == ()
     node.beat_of(N2, sent_ns=node.now_ns, read_round=1)
     assert staleness.pong(N2, ping, [replica], node.now_ns, 0).commits == ((GROUP, node.core.commit_index),)
+
+
+def test_what_was_known_by_another_clock_is_not_known() -> None:
+    staleness, replica = Staleness(), replica_of(Lone())
+
+    def hear(sent_ns: int, now_ns: int) -> None:
+        staleness.heard(N2, Pong(sent_ns, 0, ((GROUP, replica.machine.applied_index),)), now_ns, 0)
+
+    hear(HEARD_NS, HEARD_NS)
+    assert staleness.staleness_ms(replica, NOW_NS) is not None
+    staleness.on_clock_suspect()
+    assert staleness.staleness_ms(replica, SENT_NS) is None
+    hear(HEARD_NS, SENT_NS)
+    assert staleness.staleness_ms(replica, SENT_NS) is None
+    hear(SENT_NS, SENT_NS)
+    assert staleness.staleness_ms(replica, SENT_NS) == 1
