@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable
 from random import Random
 
 from raftdoc.cluster.directory import Directory
@@ -64,11 +65,7 @@ class Steward:
         """
         while True:
             self._check_removed()
-            try:
-                await self._round()
-            except (*NOT_NOW, NotFound) as error:
-                # NotFound: a database went in the middle of the round.
-                log.debug("the catalog could not be looked after yet reason=%s", error)
+            await self._attend(self._round())
             await asyncio.sleep(ROUND_INTERVAL_S if self.is_registered else ROUND_INTERVAL_S / 25)
 
     async def _round(self) -> None:
@@ -88,10 +85,18 @@ class Steward:
         if replica.is_leader:
             for record in list(machine.databases.values()):
                 if record.state == "closing":
-                    await self._catalog.finish_drop(record, self._deadline_ns())
+                    await self._attend(self._catalog.finish_drop(record, self._deadline_ns()))
         for replica in list(self._node.replicas.values()):
             if replica.is_leader and isinstance(replica.machine, DatabaseMachine):
-                await self._sweep(replica, replica.machine)
+                await self._attend(self._sweep(replica, replica.machine))
+
+    async def _attend(self, work: Awaitable[None]) -> None:
+        """Do a part of what is to be done; where it cannot be done now it keeps no other from being done."""
+        try:
+            await work
+        except (*NOT_NOW, NotFound) as error:
+            # NotFound: a database went meanwhile.
+            log.debug("it could not be looked after yet reason=%s", error)
 
     def _is_known(self) -> bool:
         """Return whether the catalog has this node as it is now; its state is not its own to say."""

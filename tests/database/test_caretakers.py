@@ -9,7 +9,8 @@ from world import World
 
 from raftdoc.cluster.view import ClusterView
 from raftdoc.database.catalog import Catalog
-from raftdoc.ids import CATALOG_GROUP, NodeId
+from raftdoc.ids import CATALOG_GROUP, GroupId, NodeId
+from raftdoc.node.node import Node
 from raftdoc.node.replica import Replica
 from raftdoc.statemachine import commands
 from raftdoc.statemachine.database_machine import DatabaseMachine
@@ -18,22 +19,33 @@ C = "orders"
 N1 = NodeId("n1")
 
 
-def replica_of(world: World, database: str) -> Replica:
-    replica = world.processes[N1].directory.replica(database)
+def replica_of(world: World, database: str, on: NodeId = N1) -> Replica:
+    replica = world.processes[on].directory.replica(database)
     assert replica is not None
     return replica
 
 
-def machine_of(world: World, database: str) -> DatabaseMachine:
-    machine = replica_of(world, database).machine
+def machine_of(world: World, database: str, on: NodeId = N1) -> DatabaseMachine:
+    machine = replica_of(world, database, on).machine
     assert isinstance(machine, DatabaseMachine)
     return machine
 
 
-async def put_many(world: World, database: str, count: int) -> None:
+def leader_in(world: World, group: GroupId) -> NodeId | None:
+    """Return the node that leads a group, once only one does."""
+    leaders = [id for id, process in world.processes.items() if is_led(process.node, group)]
+    return leaders[0] if len(leaders) == 1 else None
+
+
+def is_led(node: Node, group: GroupId) -> bool:
+    replica = node.replicas.get(group)
+    return replica is not None and replica.is_leader
+
+
+async def put_many(world: World, database: str, count: int, on: str = "n1") -> None:
     now = {"$date": {"$numberLong": str(time.time_ns() // 1_000_000)}}
     items = [(f"d{number}", orjson.dumps({"_id": f"d{number}", "t": now})) for number in range(count)]
-    await world.database("n1").create_documents(world.request(), database, C, items, atomic=False)
+    await world.database(on).create_documents(world.request(), database, C, items, atomic=False)
 
 
 async def test_documents_that_expire_while_the_disk_is_full_go_when_there_is_space() -> None:
@@ -85,3 +97,25 @@ async def test_a_drop_that_somebody_else_has_finished_is_finished() -> None:
             await router.write(CATALOG_GROUP, command, deadline_ns, has_key=True)
         await catalog.finish_drop(record, deadline_ns)
         assert "shop" not in process.directory.catalog.databases
+
+
+async def test_a_drop_that_cannot_be_finished_keeps_nothing_else_from_being_looked_after() -> None:
+    async with World(count=5) as world:
+        for name in ("lost", "shop"):
+            await world.database("n1").create_database(world.request(), name, {})
+        databases = world.processes[N1].directory.catalog.databases
+        lost, kept = databases["lost"], databases["shop"]
+        for node in set(lost.replicas) - set(kept.replicas):
+            await world.kill(node)
+        names = sorted(world.processes)
+        await put_many(world, "shop", 3000, on=names[0])
+        await world.until("the catalog is led", lambda: leader_in(world, CATALOG_GROUP) is not None)
+        leader = leader_in(world, CATALOG_GROUP)
+        assert leader is not None
+        await world.database(leader).transfer_leader(kept.group, leader)
+        await world.until("it leads both", lambda: leader_in(world, kept.group) == leader)
+        command, deadline_ns = commands.drop_database("lost"), world.request().deadline_ns
+        await world.router(leader).write(CATALOG_GROUP, command, deadline_ns, has_key=True)
+        machine = machine_of(world, "shop", leader)
+        await world.database(leader).drop_collection(world.request(), "shop", C)
+        await world.until("it is swept", lambda: not machine.has_dropped_documents, timeout_s=20)
