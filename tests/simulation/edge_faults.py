@@ -444,8 +444,8 @@ SERVING = (
     Fault(
         "a wall clock that is wrong and leads",
         "raftdoc.node.replica",
-        "        if self.is_leader or not verdict.is_wall_clock_skewed:\n            core.tick(now_ns)\n",
-        "        core.tick(now_ns)\n",
+        "core.tick(now_ns, may_campaign=not verdict.is_wall_clock_skewed)",
+        "core.tick(now_ns)",
         test="node/test_replica.py::test_node_whose_wall_clock_is_wrong_does_not_campaign",
     ),
     Fault(
