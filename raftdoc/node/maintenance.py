@@ -1,4 +1,4 @@
-"""Keeps restart time and log space bounded: flushes the state, then lets go of the log below it.
+"""Keeps restart time, log space and memory bounded: flushes the state, then lets go of the log below it.
 
 A flush runs in a thread. What was applied when it began is durable when it ends; only then may the log be
 truncated there. It is kept for members that lag, as far as the leader knows and tells the others, and for those that
@@ -18,7 +18,7 @@ from typing import TypeVar
 
 from raftdoc.errors import DiskFailed, DiskFull
 from raftdoc.ids import Index, NodeId
-from raftdoc.limits import FLUSH_APPLIED_BYTES, MIB
+from raftdoc.limits import FLUSH_APPLIED_BYTES, LOG_CACHE_BYTES, MIB
 from raftdoc.node.node import Node
 from raftdoc.node.replica import Replica
 from raftdoc.storage.engine import Engine
@@ -47,6 +47,7 @@ class Maintenance:
         on_fatal: Callable[[BaseException], None],
         *,
         flush_bytes: int = FLUSH_APPLIED_BYTES,
+        cache_bytes_max: int = LOG_CACHE_BYTES,
     ) -> None:
         self._node = node
         self._log = log
@@ -56,12 +57,14 @@ class Maintenance:
         self._running: asyncio.Future[None] | None = None
         self._flush_bytes = flush_bytes
         self._flushed_bytes = 0
+        self._cache_bytes_max = cache_bytes_max
 
     def tick(self) -> None:
         """Begin a flush when enough was applied since the last one, or a release when there is something to let go of.
 
         What a flush lets go of can be released once the records that say so are durable: some ticks later.
         """
+        self._fit_logs()
         if self._running is not None:
             return
         applied_bytes = sum(replica.applied_bytes for replica in self._node.replicas.values())
@@ -71,6 +74,20 @@ class Maintenance:
             self._running = asyncio.ensure_future(self._guard(self._flush()))
         elif self._log.has_releasable():
             self._running = asyncio.ensure_future(self._guard(self._release()))
+
+    def _fit_logs(self) -> None:
+        """Have all groups together hold no more of their logs in memory than they may: the largest holders let go."""
+        replicas = self._node.replicas.values()
+        if sum([replica.core.log.cached_bytes for replica in replicas]) <= self._cache_bytes_max:
+            return
+        logs = [(replica.core.log.cached_bytes, replica) for replica in replicas]
+        left, holder_count = self._cache_bytes_max // 2, len(logs)
+        for byte_count, replica in sorted(logs, key=lambda log: log[0]):
+            share = left // holder_count
+            if byte_count > share:
+                replica.core.shrink_log(share)
+            left -= min(byte_count, share)
+            holder_count -= 1
 
     def flush(self) -> asyncio.Future[None]:
         """Make durable what the engine was given so far. Fails with DiskFull or DiskFailed."""

@@ -163,11 +163,14 @@ class LogView:
 
     def evict(self, index: Index) -> None:
         """Let entries up to index, durable and committed, leave memory where it holds more than it should."""
-        if self.cached_bytes <= self._cache_bytes_max:
-            return
+        if self.cached_bytes > self._cache_bytes_max:
+            self.shrink(index, self._cache_bytes_max // 2)
+
+    def shrink(self, index: Index, bytes_max: int) -> None:
+        """Let entries up to index, durable and committed, leave memory until it holds no more than bytes_max."""
         count = 0
         for entry in self._entries:
-            if entry.index > index or self.cached_bytes <= self._cache_bytes_max // 2:
+            if entry.index > index or self.cached_bytes <= bytes_max:
                 break
             self.cached_bytes -= len(entry.payload) + ENTRY_OVERHEAD_BYTES
             count += 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from world import World
+from world import CACHE_BYTES_MAX, World
 
 from raftdoc.errors import DiskFull
 from raftdoc.limits import KIB
@@ -24,7 +24,11 @@ async def put_many(world: World, first: int, stop: int) -> None:
 
 
 def replicas(world: World) -> list[Replica]:
-    found = [process.directory.replica(DB) for process in world.processes.values()]
+    return replicas_of(world, DB)
+
+
+def replicas_of(world: World, database: str) -> list[Replica]:
+    found = [process.directory.replica(database) for process in world.processes.values()]
     assert all(found)
     return [replica for replica in found if replica is not None]
 
@@ -87,3 +91,23 @@ async def test_a_node_ends_though_its_state_cannot_be_flushed() -> None:
     async with World(1) as world:
         process = world.processes[world.ids[0]]
         await Maintenance(process.node, process.log, FullEngine(), world.members[world.ids[0]].fatal.append).close()
+
+
+async def test_logs_of_many_groups_share_what_a_node_may_hold_in_memory() -> None:
+    async with World() as world:
+        names = [f"d{number}" for number in range(6)]
+        for name in names:
+            await world.create(name)
+        away = next(id for id in world.ids if id != "n1")
+        await world.stop(away)
+        items = [(f"d{n}", b'{"_id":"d%d","pad":"%b"}' % (n, b"x" * 4000)) for n in range(200)]
+        for name in names:
+            await world.database("n1").create_documents(world.request(), name, COLLECTION, items, atomic=False)
+        logs = [replica.core.log for replica in world.node("n1").replicas.values()]
+        assert sum(log.last_index - log.compacted_index for log in logs) > 6 * 3
+        await world.until("they fit", lambda: sum(log.cached_bytes for log in logs) <= CACHE_BYTES_MAX)
+        await world.start(away)
+        await world.until(
+            "who was away has all of it",
+            lambda: {r.machine.applied_index for r in replicas_of(world, names[0])} == {logs[1].last_index},
+        )

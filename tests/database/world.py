@@ -45,6 +45,7 @@ from raftdoc.transport.memory import MemoryHub
 CLUSTER = ClusterId("test")
 DEADLINE_S = 10.0
 ELECTION_TIMEOUT_MS = 150
+CACHE_BYTES_MAX = MIB
 
 
 class NextTurnPersister:
@@ -209,7 +210,7 @@ def make_factory(member: Member, log: SharedLog, boot_id: BootId, *, leases: boo
             heartbeat_interval_ms=20,
             election_timeout_ms=ELECTION_TIMEOUT_MS,
             leases_enabled=leases,
-            cache_bytes_max=MIB,
+            cache_bytes_max=CACHE_BYTES_MAX,
         ),
     )
 
@@ -251,7 +252,14 @@ class Process:
         self.node.start(self.persister)
         peers = {id: f"{id}:1" for id in ids}
         self.directory = Directory(self.node, peers, {})
-        self.maintenance = Maintenance(self.node, self.log, member.engine, member.fatal.append, flush_bytes=flush_bytes)
+        self.maintenance = Maintenance(
+            self.node,
+            self.log,
+            member.engine,
+            member.fatal.append,
+            flush_bytes=flush_bytes,
+            cache_bytes_max=CACHE_BYTES_MAX,
+        )
         factory = make_factory(member, self.log, boot_id, leases=leases)
         self.reconciler = Reconciler(self.node, self.directory, factory, self.transport.set_peers)
         self.snapshots = Snapshots(
