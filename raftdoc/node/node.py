@@ -17,9 +17,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from random import Random
-from typing import Any
+from typing import Any, NamedTuple
 
 from raftdoc.errors import DiskFailed, DiskFull, Draining, NoLeader, NotLeader, OverBudget, RaftdocError, Unavailable
 from raftdoc.ids import CATALOG_GROUP, GroupId, Index, NodeId
@@ -56,8 +55,7 @@ from raftdoc.wire.messages import (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Note:
+class Note(NamedTuple):
     """What to do for one group once a frame of the log is durable."""
 
     replica: Replica
@@ -263,10 +261,8 @@ class Node:
         """Write live entries of the log's oldest segment again at its head, where lagging groups keep it from going."""
         assert self._persister is not None
         pending = self._log.relocate(bytes_max)
-        if pending is not None:
-            ticket = Ticket(pending, [], self._now_ns())
-            if self._persister.submit(ticket):
-                self.persisted([ticket])
+        if pending is not None and self._persister.submit(ticket := Ticket(pending, [], self._now_ns())):
+            self.persisted([ticket])
 
     def send(self, peer: NodeId, group: GroupId, message: Any) -> None:
         """Send a message of the node itself with the next turn."""
@@ -466,18 +462,17 @@ class Node:
             self._on_applied(replica)
 
     def _apply(self, touched: Iterable[Replica], now_ns: int) -> None:
-        """Apply slices until the turn's time is used up; what is left goes on in the next turn."""
-        until_ns = now_ns + APPLY_SLICE_MS * NS_PER_MS
+        """Apply slices until the turn's time is used up, but one at least; what is left goes on in the next turn."""
+        until_ns = self._now_ns() + APPLY_SLICE_MS * NS_PER_MS
+        served: list[Replica] = []
         for replica in touched:
             if not self.hosts(replica):
                 continue  # the catalog has just said so, in this very loop
             has_more = bool(replica.to_apply)
-            if has_more and self._now_ns() < until_ns + APPLY_SLICE_MS * NS_PER_MS:
+            if has_more and (not served or self._now_ns() < until_ns + APPLY_SLICE_MS * NS_PER_MS):
+                served.append(replica)
                 before, before_bytes = replica.applied_entries, replica.applied_bytes
-                while has_more:
-                    has_more = replica.apply(until_ns, now_ns)
-                    if self._now_ns() >= until_ns:
-                        break
+                has_more = replica.apply_until(until_ns, now_ns, self._now_ns)
                 if replica.applied_entries != before:
                     self.metrics.applied_entries.value += replica.applied_entries - before
                     self.metrics.applied_bytes.value += replica.applied_bytes - before_bytes
@@ -487,6 +482,11 @@ class Node:
             if has_more or replica.core.has_ready() or replica.proposals.queued or replica.reads.asking:
                 self.touch(replica)
             replica.look_ahead()
+        for replica in served:
+            # Who was passed over comes first in the next turn.
+            again = self._touched.pop(replica.group, None)
+            if again is not None:
+                self._touched[replica.group] = again
 
     def _tell_digest(self, replica: Replica) -> None:
         assert replica.digest_taken is not None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from raftdoc.errors import DiskFull, NoLeader, NotLeader, OverBudget, RaftdocError, Unavailable
@@ -174,6 +174,13 @@ class Replica:
         self.applied_entries += len(entries)
         self._answer(entries, results, now_ns)
         return bool(self.to_apply)
+
+    def apply_until(self, until_ns: int, now_ns: int, read_ns: Callable[[], int]) -> bool:
+        """Apply slices, at least one, until the time is used up; return whether there is more to do now."""
+        while self.apply(until_ns, now_ns):
+            if read_ns() >= until_ns:
+                return True
+        return False
 
     def _answer(self, entries: list[Entry], results: list[list[Outcome]], now_ns: int) -> None:
         self.is_busy = False

@@ -24,7 +24,7 @@ from raftdoc.database.surroundings import Surroundings
 from raftdoc.errors import NodeRemoved
 from raftdoc.ids import CATALOG_GROUP, BootId, ClusterId, NodeId, StoreId
 from raftdoc.limits import LOG_BYTES_MAX, MIB, NS_PER_MS
-from raftdoc.node.clock import SystemClock
+from raftdoc.node.clock import Clock, SystemClock
 from raftdoc.node.log_writer import Ticket
 from raftdoc.node.maintenance import Maintenance
 from raftdoc.node.metrics import NodeMetrics
@@ -91,7 +91,13 @@ class Member:
 
 class World:
     def __init__(
-        self, count: int = 3, *, leases: bool = True, flush_bytes: int = 32 * MIB, log_bytes_max: int = LOG_BYTES_MAX
+        self,
+        count: int = 3,
+        *,
+        leases: bool = True,
+        flush_bytes: int = 32 * MIB,
+        log_bytes_max: int = LOG_BYTES_MAX,
+        clock: Clock | None = None,
     ) -> None:
         self.hub = MemoryHub(asyncio.get_running_loop().call_soon)
         self.ids = [NodeId(f"n{number}") for number in range(1, count + 1)]
@@ -101,6 +107,7 @@ class World:
         self._leases = leases
         self._flush_bytes = flush_bytes
         self._log_bytes_max = log_bytes_max
+        self._clock = clock or SystemClock()
 
     async def __aenter__(self) -> World:
         for id in self.ids:
@@ -124,6 +131,7 @@ class World:
             leases=self._leases,
             flush_bytes=self._flush_bytes,
             log_bytes_max=self._log_bytes_max,
+            clock=self._clock,
         )
         self.processes[id] = process
         await process.start()
@@ -228,9 +236,9 @@ class Process:
         leases: bool,
         flush_bytes: int,
         log_bytes_max: int,
+        clock: Clock,
     ) -> None:
         random = member.random
-        clock = SystemClock()
         boot_id = BootId(random.getrandbits(62))
         self.log = SharedLog.open(
             Path("unused"), segment_bytes=MIB, reserve_bytes=1, log_bytes_max=log_bytes_max, files=member.files
