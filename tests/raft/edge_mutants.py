@@ -252,8 +252,8 @@ EDGE_MUTANTS = (
     M(
         "entries that leave memory before they are applied",
         "log",
-        "if entry.index > index or self.cached_bytes <= self._cache_bytes_max // 2:",
-        "if self.cached_bytes <= self._cache_bytes_max // 2:",
+        "if entry.index > index or self.cached_bytes <= bytes_max:",
+        "if self.cached_bytes <= bytes_max:",
         "test_log:test_what_is_not_applied_stays_in_memory_however_little_that_may_hold",
     ),
     M(
