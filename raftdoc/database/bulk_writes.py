@@ -103,7 +103,10 @@ class _Job:
             bytes_max=self._bytes_max,
             idempotency=chunk_key(self._request.idempotency, position),
         )
-        outcome = await self._writes.write(self._request, self._database, command, collection=self._collection)
+        ids = [item.id for item in chunk] if mode == Mode.ATOMIC else ()
+        outcome = await self._writes.write(
+            self._request, self._database, command, collection=self._collection, items=ids
+        )
         return _Sent(decode_results(outcome.data["results"]), outcome, None)
 
     async def attempt(self, position: int, chunk: Sequence[BulkItem], mode: Mode) -> _Sent:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final, Literal
 
+from raftdoc.document import DocumentId
 from raftdoc.errors import CATALOGUE, Conflict, DuplicateKey, NotFound, NotIndexable, RaftdocError, StateCorrupt
 from raftdoc.statemachine.outcome import Outcome
 from raftdoc.statemachine.update_steps import error_of_reason
@@ -27,6 +28,23 @@ def result_of(outcome: Outcome, names: dict[str, str]) -> Outcome:
     error = error_of(outcome.code, names, outcome.data)
     error.replayed = outcome.replayed
     raise error
+
+
+def result_of_items(outcome: Outcome, names: dict[str, str], items: Sequence[DocumentId]) -> Outcome:
+    """Return the outcome of an atomic command over these documents if it is ok.
+
+    Raises:
+        RaftdocError: its detail says which item was refused.
+    """
+    data = outcome.data
+    position = data.get("position") if isinstance(data, dict) else None
+    if outcome.is_ok or position is None:
+        return result_of(outcome, names)
+    try:
+        return result_of(outcome, {**names, "document": str(items[position])})
+    except RaftdocError as error:
+        error.detail = f"item {position + 1}, document {items[position]}: {error.detail}"
+        raise
 
 
 @contextmanager

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from functools import partial
 from typing import TypeAlias
 
 from raftdoc.cluster.directory import Directory
-from raftdoc.database.outcomes import result_of
+from raftdoc.database.outcomes import result_of, result_of_items
 from raftdoc.database.reads import Reads
 from raftdoc.database.requests import Request
 from raftdoc.database.router import Router
@@ -18,8 +18,9 @@ from raftdoc.node.replica import Replica
 from raftdoc.statemachine import commands
 from raftdoc.statemachine.outcome import Outcome
 
-Names: TypeAlias = tuple[str, str, DocumentId]
-"""Of the database, the collection and the document that a write is about, as far as it has them."""
+Names: TypeAlias = tuple[str, str, DocumentId, Sequence[DocumentId]]
+"""Of the database, the collection and the document that a write is about, as far as it has them; and of the
+documents of an atomic bulk."""
 
 
 class Writes:
@@ -64,10 +65,17 @@ class Writes:
         return self.write(request, database, command, collection=collection, document=id)
 
     def write(
-        self, request: Request, database: str, command: bytes, *, collection: str = "", document: DocumentId = ""
+        self,
+        request: Request,
+        database: str,
+        command: bytes,
+        *,
+        collection: str = "",
+        document: DocumentId = "",
+        items: Sequence[DocumentId] = (),
     ) -> Awaitable[Outcome]:
         """Send one command to the database's group; the awaitable has its outcome, which is ok."""
-        names = (database, collection, document)
+        names = (database, collection, document, items)
         replica = self._directory.replica(database)
         if replica is None:
             return self._write_later(request, command, names)
@@ -101,5 +109,7 @@ def _accept(request: Request, replica: Replica, names: Names, outcome: Outcome) 
     request.indexes = ((replica.group, Index(max(before, index))),)
     if outcome.is_ok:
         return outcome
-    database, collection, document = names
-    return result_of(outcome, {"database": database, "collection": collection, "document": str(document)})
+    database, collection, document, items = names
+    if not items:
+        return result_of(outcome, {"database": database, "collection": collection, "document": str(document)})
+    return result_of_items(outcome, {"database": database, "collection": collection}, items)

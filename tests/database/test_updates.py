@@ -334,8 +334,14 @@ async def test_ordered_bulk_stops_at_the_first_that_is_refused(world: World) -> 
 
 async def test_atomic_bulk_says_what_refused_it(world: World) -> None:
     items = bulk_items(2)
-    with pytest.raises(DuplicateKey):
-        await world.database("n1").write_bulk(
-            world.request(), "shop", "c", [*items, items[0]], mode=Mode.ATOMIC, bytes_max=MIB
-        )
+    none = BulkItem("none", update_steps.delete(id_key("none")), None, 4)
+    for last, error, detail in (
+        (items[0], DuplicateKey, "item 5, document 0: a document with the id 0 exists in c"),
+        (none, NotFound, "item 5, document none: there is no document 'none'"),
+    ):
+        with pytest.raises(error) as raised:
+            await world.database("n1").write_bulk(
+                world.request(), "shop", "c", [*items, last], mode=Mode.ATOMIC, bytes_max=MIB
+            )
+        assert raised.value.detail == detail
     assert await world.database("n1").collections(world.request(), "shop") == []
