@@ -183,6 +183,9 @@ class Dispatcher:
         if message.path == "*":
             return self._other_method(call, self._router.methods)
         path, query = split_target(message.path)
+        if not message.path.startswith("/"):
+            # From here on the absolute form is as if it had been the other: to a retry, and to another node.
+            call.message = message = message._replace(path=f"{path}?{query}" if query else path)
         call.fields = fields = read_fields(message.raw_headers)
         is_plain = fields.keys() <= PLAIN_FIELDS
         if not is_plain:

@@ -67,6 +67,12 @@ async def test_documents_are_written_and_read_where_they_are(filled: Api, backen
     assert backend.written == {}
 
 
+async def test_a_target_in_absolute_form_goes_where_the_database_is(filled: Api, wire: Wire) -> None:
+    assert (await filled("PUT", f"{DOCS}/1?id_type=json", {"n": 1})).status == 201
+    found = await wire.call("GET", f"http://other.example{DOCS}/1?id_type=json")
+    assert found.json() == {"_id": 1, "n": 1}
+
+
 async def test_many_documents_pass_through_both_ways(filled: Api) -> None:
     body = b"".join(b'{"_id":"d%03d"}\n' % number for number in range(500))
     made = await filled("POST", DOCS, body, Content_Type=NDJSON)

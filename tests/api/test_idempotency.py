@@ -11,6 +11,7 @@ from raftdoc.statemachine.outcome import Outcome, RequestRecord
 
 from .conftest import JSON, Api
 from .fake_backend import FakeBackend
+from .wire import Wire
 
 DOCS = "/v1/dbs/shop/collections/orders/docs"
 NDJSON = "application/x-ndjson"
@@ -51,6 +52,13 @@ async def test_a_replay_says_so_and_until_when(shop: Api) -> None:
     assert "Idempotency-Replayed" not in first
     assert second["Idempotency-Replayed"] == "true"
     assert second["Idempotency-Expires"] == first["Idempotency-Expires"] == "Wed, 15 Nov 2023 22:13:20 GMT"
+
+
+async def test_a_target_in_absolute_form_makes_no_other_request(shop: Api, wire: Wire) -> None:
+    first = await shop("PUT", f"{DOCS}/1", {"n": 1}, Idempotency_Key="k1")
+    target = f"http://other.example{DOCS}/1"
+    second = await wire.call("PUT", target, b'{"n":1}', Content_Type=JSON, Idempotency_Key="k1")
+    assert (second.status, second["Location"], second["Idempotency-Replayed"]) == (201, first["Location"], "true")
 
 
 async def test_without_a_key_nothing_is_said_about_keys(shop: Api) -> None:
