@@ -103,15 +103,20 @@ def _join(chunks: list[Items], results: list[list[Outcome] | RaftdocError]) -> l
     """Return one outcome per document of all chunks; where no chunk has one, raise what stopped them.
 
     Raises:
-        RaftdocError: of the first chunk.
+        RaftdocError: see `error_of_all`.
     """
-    if all(isinstance(result, RaftdocError) for result in results):
-        assert isinstance(results[0], RaftdocError)
-        raise results[0]
+    errors = [result for result in results if isinstance(result, RaftdocError)]
+    if len(errors) == len(results):
+        raise error_of_all(errors)
     outcomes: list[Outcome] = []
     for chunk, result in zip(chunks, results, strict=True):
         outcomes += [_failed(result)] * len(chunk) if isinstance(result, RaftdocError) else result
     return outcomes
+
+
+def error_of_all(errors: Sequence[RaftdocError]) -> RaftdocError:
+    """Return what is true of chunks that all ended in an error: that of one which may have happened, if there is."""
+    return next((error for error in errors if error.outcome == "unknown"), errors[0])
 
 
 def _failed(error: RaftdocError) -> Outcome:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from raftdoc.database.bulk import CHUNK_BYTES, CHUNKS_IN_FLIGHT, chunk_key
+from raftdoc.database.bulk import CHUNK_BYTES, CHUNKS_IN_FLIGHT, chunk_key, error_of_all
 from raftdoc.database.requests import Request
 from raftdoc.database.writes import Writes
 from raftdoc.document import DocumentId
@@ -167,12 +167,11 @@ def _joined(sent: list[_Sent]) -> BulkResult:
     """Return the results of all chunks; where no chunk has one, raise what stopped them.
 
     Raises:
-        RaftdocError: of the first chunk.
+        RaftdocError: see `error_of_all`.
     """
     outcomes = [chunk.outcome for chunk in sent if chunk.outcome is not None]
     if not outcomes:
-        assert sent[0].error is not None
-        raise sent[0].error
+        raise error_of_all([chunk.error for chunk in sent if chunk.error is not None])
     return BulkResult(
         [result for chunk in sent for result in chunk.results],
         len(outcomes) == len(sent) and all(outcome.replayed for outcome in outcomes),
