@@ -83,7 +83,7 @@ class Reads:
                 del self.issued[context]
                 self.asking.extend(issued.waiters)
         self.asking = [waiter for waiter in self.asking if not self._expired(waiter, now_ns)]
-        if any(entry[2].deadline_ns <= now_ns for entry in self.applying):
+        if any(entry[2].deadline_ns <= now_ns or entry[2].future.cancelled() for entry in self.applying):
             self.applying = [entry for entry in self.applying if not self._expired(entry[2], now_ns)]
             heapq.heapify(self.applying)
 

@@ -106,3 +106,15 @@ async def test_closing_fails_every_read() -> None:
     for waiting in waiters:
         assert isinstance(waiting.future.exception(), Draining)
     assert reads.waiting_count == 0
+
+
+async def test_a_read_that_its_caller_gave_up_counts_no_more_long_before_its_deadline() -> None:
+    """A node that lags must not refuse reads because of callers who are gone."""
+    reads = Reads()
+    gone, waiting = waiter(), waiter()
+    reads.wait_applied(Index(9), gone)
+    reads.wait_applied(Index(9), waiting)
+    gone.future.cancel()
+    reads.sweep(0)
+    assert reads.waiting_count == 1
+    assert [entry[2] for entry in reads.applying] == [waiting]
