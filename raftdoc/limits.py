@@ -121,6 +121,8 @@ APPLY_LAG_ENTRIES_MAX: Final = 4096
 READ_QUEUE_MAX: Final = 10_000
 PROPOSALS_WAITING_MAX: Final = 50_000
 APPLY_SLICE_MS: Final = 2
+APPLY_FETCH_KEYS: Final = 32
+"""Documents that apply looks up together, and so holds in memory at a time."""
 APPLY_CHANGES_MAX: Final = 500
 """Keys that one slice of apply changes, but for its last entry: a step of an index build is few bytes and much work."""
 SCAN_SLICE_MS: Final = 1

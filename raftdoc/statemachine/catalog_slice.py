@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from raftdoc.ids import GroupId, NodeId
 from raftdoc.statemachine.catalog_records import (
@@ -17,7 +17,7 @@ from raftdoc.statemachine.catalog_records import (
     RebalancingRecord,
     encode_record,
 )
-from raftdoc.statemachine.dispatch import Handler
+from raftdoc.statemachine.dispatch import Command, Handler
 from raftdoc.statemachine.staging import Staged
 
 
@@ -43,6 +43,9 @@ class CatalogSlice:
         self.databases = dict(databases)
         self.next_group = next_group
         self.rebalancing = rebalancing
+
+    def foresee(self, commands: Sequence[Command]) -> None:
+        """Look nothing up: all of the catalog is in memory."""
 
     def set_database(self, record: DatabaseRecord) -> None:
         self.databases[record.name] = record

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 from raftdoc.limits import COLLECTIONS_MAX
 from raftdoc.statemachine.collection import Collection
-from raftdoc.statemachine.dispatch import Handler
+from raftdoc.statemachine.commands import Op
+from raftdoc.statemachine.dispatch import Command, Handler
 from raftdoc.statemachine.index_records import CollectionIndex
 from raftdoc.statemachine.staging import Progress, Staged
 from raftdoc.storage.engine import Changes, Engine, EngineSnapshot
@@ -21,6 +22,9 @@ DROPPED_PREFIX: Final = "dropped/"
 FIRST_COLLECTION_ID: Final = 1
 
 EMPTY_OPTIONS: Final = b"{}"
+
+ABOUT_ONE_DOCUMENT: Final = frozenset((Op.PUT, Op.PUT_IF, Op.CREATE, Op.DELETE))
+"""Commands (op, level, request, collection, id key, ...) that look up this one document."""
 
 
 class Savepoint(NamedTuple):
@@ -70,6 +74,14 @@ class DatabaseSlice:
         self.dropped = dropped.copy()
         """Ranges that are being removed: name (`documents_name`, `entries_name`) to where in the range to go on."""
         self.closed = closed
+
+    def foresee(self, commands: Sequence[Command]) -> None:
+        collections = self._collections
+        self.staged.foreseen = [
+            collection.prefix + command[4]
+            for command in commands
+            if command[0] in ABOUT_ONE_DOCUMENT and (collection := collections.get(command[3])) is not None
+        ]
 
     def collection(self, name: str) -> Collection | None:
         """Return this slice's copy of a collection; None: there is none."""

@@ -33,6 +33,10 @@ class Target(Protocol):
         """By op. May be another mapping after a command."""
         ...
 
+    def foresee(self, commands: Sequence[Command]) -> None:
+        """Be told of all commands of an entry before the first is handled: what they need is looked up together."""
+        ...
+
 
 def holds_commands(entry: Entry) -> bool:
     """Return whether an entry holds commands; the other kinds are of the consensus and change no state.
@@ -56,7 +60,9 @@ def apply_commands(target: Target, requests: Requests, entry: Entry) -> list[Out
     """
     staged = target.staged
     outcomes = []
-    for command in _decode(entry):
+    commands = _decode(entry)
+    target.foresee(commands)
+    for command in commands:
         op, level, request = command[:3]
         if level != staged.progress.feature_level:
             _raise_level(staged, entry, level)

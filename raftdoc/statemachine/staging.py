@@ -14,6 +14,7 @@ from xxhash import xxh3_64_digest, xxh3_128_intdigest
 
 from raftdoc.errors import FormatTooNew, StateCorrupt
 from raftdoc.ids import REVISION_ORDINAL_BITS, Index
+from raftdoc.limits import APPLY_FETCH_KEYS
 from raftdoc.raft.messages import Entry
 from raftdoc.statemachine.commands import FEATURE_LEVEL
 from raftdoc.storage.engine import Changes, Engine
@@ -74,13 +75,29 @@ class Made(NamedTuple):
 class Staged:
     """One slice. `changes` is what will be written; `index`, `time_ms` and `ordinal` are of the entry at hand."""
 
-    __slots__ = ("changes", "engine", "forgotten", "index", "keys", "made", "ordinal", "progress", "time_ms")
+    __slots__ = (
+        "changes",
+        "engine",
+        "fetched",
+        "foreseen",
+        "forgotten",
+        "index",
+        "keys",
+        "made",
+        "ordinal",
+        "progress",
+        "time_ms",
+    )
 
     def __init__(self, engine: Engine, keys: GroupKeys, progress: Progress) -> None:
         self.engine = engine
         self.keys = keys
         self.progress = progress.copy()
         self.changes: Changes = {}
+        self.foreseen: list[bytes] = []
+        """Keys that `get` is likely to be asked for next, in this order."""
+        self.fetched: dict[bytes, bytes | None] = {}
+        """What the engine has under some of them; that does not change before this slice is written."""
         self.index = progress.applied_index
         self.time_ms = progress.log_time_ms
         self.ordinal = 0
@@ -108,7 +125,21 @@ class Staged:
         """Return the value as this slice leaves it so far."""
         if key in self.changes:
             return self.changes[key]
+        if key not in self.fetched and self.foreseen:
+            self._fetch(key)
+        if key in self.fetched:
+            return self.fetched.pop(key)
         return self.engine.get(key)
+
+    def _fetch(self, key: bytes) -> None:
+        """Look up together a key, if it was foreseen, and those that are to follow it."""
+        try:
+            start = self.foreseen.index(key)
+        except ValueError:
+            return
+        keys = self.foreseen[start : start + APPLY_FETCH_KEYS]
+        del self.foreseen[: start + APPLY_FETCH_KEYS]
+        self.fetched = dict(zip(keys, self.engine.get_many(keys), strict=True))
 
     def put_meta(self, key: bytes, value: bytes | None) -> None:
         """Set or delete a META or COLLECTION record, and keep the digest over them."""

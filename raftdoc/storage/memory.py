@@ -7,7 +7,7 @@ A snapshot is the pair as it was; the first write after it copies (copy on write
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from random import Random
 from types import TracebackType
 from typing import Self
@@ -83,6 +83,9 @@ class MemoryEngine:
 
     def get(self, key: bytes) -> bytes | None:
         return self._view.values.get(key)
+
+    def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        return [self.get(key) for key in keys]
 
     def write(self, changes: Changes) -> None:
         if self.busy_writes > 0:

@@ -18,7 +18,7 @@ What rocksdict 0.3.29 does that shapes this module (measured, CPython 3.11):
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -206,6 +206,11 @@ class RocksEngine:
         with self._translated:
             value: bytes | None = self._db.get(key)
             return value
+
+    def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        with self._translated:
+            values: list[bytes | None] = self._db.get(list(keys))  # type: ignore[assignment]  # a list for a list
+            return values
 
     def write(self, changes: Changes) -> None:
         batch = WriteBatch(True)

@@ -44,6 +44,12 @@ def test_get_returns_what_was_written_and_none_otherwise(engine: Engine) -> None
     assert (engine.get(b"a"), engine.get(b"b"), engine.get(b"c")) == (b"1", b"", None)
 
 
+def test_get_many_returns_the_values_in_the_order_of_the_keys(engine: Engine) -> None:
+    engine.write({b"a": b"1", b"b": b""})
+    assert engine.get_many([b"b", b"c", b"a", b"b"]) == [b"", None, b"1", b""]
+    assert engine.get_many([]) == []
+
+
 def test_write_replaces_and_deletes(engine: Engine) -> None:
     engine.write({b"a": b"1", b"b": b"1"})
     engine.write({b"a": b"2", b"b": None, b"never": None})
