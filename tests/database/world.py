@@ -244,13 +244,12 @@ class Process:
             Path("unused"), segment_bytes=MIB, reserve_bytes=1, log_bytes_max=log_bytes_max, files=member.files
         )
         self.transport = hub.transport(member.id, boot_id)
-        metrics = NodeMetrics(Registry())
         self.node = Node(
             node=member.id,
             clock=clock,
             log=self.log,
             transport=self.transport,
-            metrics=metrics,
+            metrics=NodeMetrics(Registry()),
             random=random,
             election_timeout_ms=ELECTION_TIMEOUT_MS,
             on_fatal=member.fatal.append,
@@ -260,14 +259,8 @@ class Process:
         self.node.start(self.persister)
         peers = {id: f"{id}:1" for id in ids}
         self.directory = Directory(self.node, peers, {})
-        self.maintenance = Maintenance(
-            self.node,
-            self.log,
-            member.engine,
-            member.fatal.append,
-            flush_bytes=flush_bytes,
-            cache_bytes_max=CACHE_BYTES_MAX,
-        )
+        bounds = {"flush_bytes": flush_bytes, "cache_bytes_max": CACHE_BYTES_MAX}
+        self.maintenance = Maintenance(self.node, self.log, member.engine, member.fatal.append, **bounds)
         factory = make_factory(member, self.log, boot_id, leases=leases)
         self.reconciler = Reconciler(self.node, self.directory, factory, self.transport.set_peers)
         self.snapshots = Snapshots(
