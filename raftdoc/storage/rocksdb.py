@@ -18,6 +18,7 @@ What rocksdict 0.3.29 does that shapes this module (measured, CPython 3.11):
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -49,6 +50,9 @@ WRITE_BUFFERS_MAX: Final = 2
 OPEN_FILES_MAX: Final = 256
 DELETE_BATCH_KEYS: Final = 1000
 BLOCK_BYTES: Final = 4 * KIB
+
+OS_ERROR: Final = re.compile(r"\(os error \d+\)")
+"""How the binding tells of files that it reads and writes beside RocksDB."""
 
 _GAUGES: Final = {
     "block_cache_bytes": "rocksdb.block-cache-usage",
@@ -83,7 +87,8 @@ class _Translated:
             return EngineBusy(text)
         if "No space left" in text:
             return DiskFull(f"the state in {self._directory} cannot be written: {text}")
-        if text.startswith("IO error") and "No such file" not in text:
+        is_of_disk = text.startswith("IO error") or OS_ERROR.search(text)
+        if is_of_disk and "No such file" not in text:
             return DiskFailed(f"the state in {self._directory}: {text}")
         return StateCorrupt(
             f"the state in {self._directory} is damaged: {text}. Nothing was changed. Stop this node, move its data"

@@ -12,6 +12,8 @@ from random import Random
 import pytest
 from jepsen_lite.faults.disk_library import Disk, build, compiler
 
+from raftdoc.storage.rocksdb import RocksEngine
+
 pytestmark = pytest.mark.skipif(compiler() is None, reason="no C compiler for the library that stands before the disk")
 
 SYNCED = b"s" * 1000
@@ -81,6 +83,28 @@ def test_an_error_reaches_the_process(disk: Disk, tmp_path: Path, switch: str) -
     ran = run(disk, tmp_path / "data" / "f", "append")
     assert "OSError: [Errno 5]" in ran.stderr
     assert disk.count(f"{switch}s") == 1
+
+
+OPENING = """
+import sys
+from pathlib import Path
+from raftdoc.errors import Fatal
+from raftdoc.storage.rocksdb import RocksEngine
+try:
+    RocksEngine(Path(sys.argv[1]))
+except Fatal as error:
+    print(error.code)
+"""
+
+
+def test_a_state_that_the_disk_lets_nobody_open_is_not_called_damaged(disk: Disk, tmp_path: Path) -> None:
+    RocksEngine(tmp_path / "data" / "state").close()
+    disk.switch("write_error", errno.EIO)
+    command = [sys.executable, "-c", OPENING, str(tmp_path / "data" / "state")]
+    environment = {**os.environ, **disk.environment, "LD_PRELOAD": disk.library}
+    ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert disk.count("write_errors") > 0
+    assert ran.stdout.strip() == "disk_failed"
 
 
 def test_a_healed_disk_is_as_slow_as_it_was_before(disk: Disk, tmp_path: Path) -> None:
