@@ -63,10 +63,12 @@ class DuplicatesWorkload:
         amount = client.random.randint(1, 9)
         headers = keyed(client, **{"Content-Type": UPDATE_PATCH})
         request = Request("PATCH", path_of(COLLECTION, COUNTER), {"$inc": {"n": amount}}, headers)
-        await self._again(client, "add", amount, request, client.random.randint(2, SENDS_MAX))
-        self._sent = [*self._sent, (amount, request)][-REMEMBERED_MAX:]
+        answer = await self._again(client, "add", amount, request, client.random.randint(2, SENDS_MAX))
+        # What failed for certain stays so: sent again, it would take effect.
+        if answer.outcome != "fail":
+            self._sent = [*self._sent, (amount, request)][-REMEMBERED_MAX:]
 
-    async def _again(self, client: Client, f: str, amount: int, request: Request, times: int) -> None:
+    async def _again(self, client: Client, f: str, amount: int, request: Request, times: int) -> Answer:
         """Send a request several times as one operation: at once, or one after the other, each to a node of its own.
 
         Of a resend the key is the value: the operation that is judged is the one that was recorded first.
@@ -87,6 +89,7 @@ class DuplicatesWorkload:
             shared.recorder.complete(note, shared.clock.now_ns(), "ok", told)
         if best.outcome == "info":
             client.die()
+        return best
 
     async def _send_all(self, client: Client, request: Request, times: int) -> list[Answer]:
         nodes = [client.random.choice(client.nodes) for _ in range(times)]
