@@ -22,15 +22,15 @@ STATE = (
     Fault(
         "forgotten keys that are done again",
         "raftdoc.statemachine.requests",
-        "        progress.request_horizon_ms = max(progress.request_horizon_ms, uuid7_time_ms(key) or 0)\n",
+        "        progress.request_horizon_ms = max(progress.request_horizon_ms, key_time_ms)\n",
         "",
         test="statemachine/test_requests.py::test_forgotten_uuid7_is_never_done_again",
     ),
     Fault(
         "a horizon that goes back",
         "raftdoc.statemachine.requests",
-        "progress.request_horizon_ms = max(progress.request_horizon_ms, uuid7_time_ms(key) or 0)",
-        "progress.request_horizon_ms = uuid7_time_ms(key) or 0",
+        "progress.request_horizon_ms = max(progress.request_horizon_ms, key_time_ms)",
+        "progress.request_horizon_ms = key_time_ms",
         test="statemachine/test_requests.py::test_uuid7_key_is_never_done_twice",
     ),
     Fault(

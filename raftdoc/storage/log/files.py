@@ -69,6 +69,10 @@ class LogFiles(Protocol):
 
     def delete(self, name: str) -> None: ...
 
+    def sync_names(self) -> None:
+        """Make durable which names there are, whatever an earlier process left undone."""
+        ...
+
     def free_bytes(self) -> int:
         """Return what an unprivileged process may still allocate."""
         ...
@@ -142,6 +146,9 @@ class DirectoryFiles:
 
     def delete(self, name: str) -> None:
         os.unlink(self.path(name))
+        self._sync_directory()
+
+    def sync_names(self) -> None:
         self._sync_directory()
 
     def free_bytes(self) -> int:

@@ -106,6 +106,9 @@ class MemoryFiles:
     def delete(self, name: str) -> None:
         self._do(Operation("delete", name, 0, 0, "", self._content(name), b"", b""))
 
+    def sync_names(self) -> None:
+        self.settle()
+
     def free_bytes(self) -> int:
         return max(0, self.capacity_bytes - sum(len(content.data) for content in self._contents.values()))
 

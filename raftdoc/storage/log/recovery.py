@@ -69,6 +69,9 @@ def recover(files: LogFiles) -> Recovered:
     if not sequences:
         return recovered
     _check_gaps(files, sequences)
+    # A process killed between the rename of a segment and the sync of the directory has left a name in the page cache
+    # only; what is written under it from here on is acknowledged.
+    files.sync_names()
     recovered.first_segment, recovered.last_segment = sequences[0], sequences[-1]
     spans: list[tuple[GroupId, Span]] = []
     for sequence in sequences[:-1]:

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from raftdoc.ids import GroupId, Index
+from raftdoc.ids import GroupId, Incarnation, Index
 from raftdoc.storage.log.files import DirectoryFiles, LogFiles
-from raftdoc.storage.log.log import SharedLog
+from raftdoc.storage.log.log import SharedLog, log_record
 from raftdoc.storage.log.memory_files import MemoryFiles
 
 GROUP = GroupId(1)
@@ -147,3 +147,22 @@ def test_a_killed_writer_leaves_every_acknowledged_entry_and_goes_on(tmp_path: P
         read = log.reader(GROUP).read(Index(1), last, 1 << 30)
         assert [entry.payload for entry in read] == [b"%d" % index * 100 for index in range(1, last + 1)]
     assert log.segment_count > 1
+
+
+class WatchedFiles(DirectoryFiles):
+    """Counts how often names were made durable on demand."""
+
+    synced_names = 0
+
+    def sync_names(self) -> None:
+        self.synced_names += 1
+        super().sync_names()
+
+
+def test_p8_names_that_a_killed_process_left_are_durable_before_anything_is_written_under_them(tmp_path: Path) -> None:
+    log = SharedLog.open(tmp_path, segment_bytes=64 * 1024, reserve_bytes=0)
+    log.write([log.append([log_record(GROUP, incarnation=Incarnation(1))])])
+    log.close()
+    files = WatchedFiles(tmp_path)
+    SharedLog.open(tmp_path, segment_bytes=64 * 1024, reserve_bytes=0, files=files).close()
+    assert files.synced_names == 1
