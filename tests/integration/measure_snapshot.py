@@ -4,7 +4,7 @@
 
 Three nodes; one is killed, documents of 400 bytes are loaded past the log's budget, the node starts again. Printed is
 what the receiver logs when the state is installed, bytes being keys and values. With --under-load 64 clients write
-meanwhile, through `raftdoc bench`, once without the transfer and once with it.
+through `raftdoc bench`, first while all three nodes are there, then during the transfer.
 """
 
 from __future__ import annotations
@@ -74,13 +74,13 @@ async def measure(documents: int, directory: Path | None, *, under_load: bool) -
             await cluster.create_database("shop")
             leader = await cluster.leader("shop")
             victim = next(node for node in cluster.nodes if node is not leader)
+            if under_load:
+                say("without a transfer:\n" + await bench(leader))
             victim.kill()
             began = time.monotonic()
             await load(cluster, leader, documents)
             say(f"loaded {documents} documents in {time.monotonic() - began:.1f} s")
             await asyncio.to_thread(time.sleep, 5)
-            if under_load:
-                say("without a transfer:\n" + await bench(leader))
             before = cpu_s(leader)
             victim.start()
             if under_load:
