@@ -84,8 +84,8 @@ INDEX_STEP_BYTES_MAX: Final = 128 * KIB
 INDEX_STEPS_IN_FLIGHT_MAX: Final = 8
 INDEX_STEPS_IN_FLIGHT_MAX_BUSY: Final = 2
 """While others write to the group: what is in flight is applied before their writes."""
-INDEX_STEP_DOCUMENTS_MAX_BUSY: Final = 80
-INDEX_STEP_INTERVAL_MS_BUSY: Final = 5
+INDEX_STEP_DOCUMENTS_MAX_BUSY: Final = 48
+INDEX_STEP_INTERVAL_MS_BUSY: Final = 3
 """Beside other writers, so many documents at a time and so often: 16,000 a second, some 20 % of a core of each node."""
 INDEX_BUSY_MS: Final = 250
 """After the last write of somebody else."""
