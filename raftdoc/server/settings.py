@@ -255,7 +255,7 @@ SETTINGS: tuple[Setting, ...] = (
         values.byte_count(1 * limits.MIB, 16 * 1024 * limits.MIB),
         limits.LOG_CACHE_BYTES,
         BYTES,
-        "newest part of the log kept in memory",
+        "newest part of the logs kept in memory, of all groups together",
     ),
     Setting(
         "disk_reserve_bytes",
