@@ -73,6 +73,7 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--seconds", type=float, default=30.0)
     parser.add_argument("--nodes", type=int, default=3)
+    parser.add_argument("--replicas", type=int, default=3, help="of the database; other nodes pass requests on")
     parser.add_argument("--clients", type=int, default=5)
     parser.add_argument("--rate", type=float, default=50.0, help="operations a second")
     parser.add_argument("--store", type=Path, default=STORE, help="where the directories of runs are")
@@ -101,6 +102,7 @@ def _run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
         options.clients,
         options.rate,
         has_packages=options.nemesis == PACKAGE,
+        replicas=options.replicas,
         is_kept=options.keep,
     )
     directory = options.store / f"{time.strftime('%Y%m%d-%H%M%S')}-{plan.workload}-{options.nemesis}-{plan.seed}"

@@ -107,7 +107,8 @@ def run_grid(
 def _run(
     execute: Callable[[Options, Path], Judgement], store: Path, cell: Cell, seconds: float, seed: int
 ) -> dict[str, Any]:
-    plan = Options(cell.workload, cell.nemesis, seed, seconds, cell.node_count)
+    # A ring of five nodes is none where three of them have the replicas.
+    plan = Options(cell.workload, cell.nemesis, seed, seconds, cell.node_count, replicas=cell.node_count)
     directory = store / f"{time.strftime('%Y%m%d-%H%M%S')}-{cell.name.replace('/', '-')}"
     row: dict[str, Any] = {"cell": cell.name, "seconds": seconds, "seed": seed, "directory": directory.name}
     judgement = execute(plan, directory)

@@ -25,6 +25,8 @@ class Options(NamedTuple):
     rate: float = 50.0
     """Operations a second, of all clients together."""
     has_packages: bool = False
+    replicas: int = 3
+    """Of the database that is worked on; the other nodes pass requests on."""
     is_kept: bool = False
     """Keep the nodes' data directories also when all is well."""
 

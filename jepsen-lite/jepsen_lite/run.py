@@ -50,7 +50,12 @@ class _Run:
         self._faults = [FAULTS[name]() for name in options.nemesis]
         self._skipped = {one.name: why for one in self._faults if (why := one.available())}
         self._faults = [one for one in self._faults if one.name not in self._skipped]
-        settings = {**SETTINGS, **{name: value for one in self._faults for name, value in one.settings.items()}}
+        replicas = {"replicas": str(options.replicas)}
+        settings = {
+            **SETTINGS,
+            **replicas,
+            **{name: value for one in self._faults for name, value in one.settings.items()},
+        }
         self._cluster = Cluster(directory, options.nodes, self._links, settings)
         self._equip()
         self._observer = Observer(self._cluster, self._clock)

@@ -35,6 +35,8 @@ WIDTH = 1120
 LEFT = 90
 BAND_COLOURS = ("#e4572e", "#e0a100", "#3f83c9", "#8d62c4", "#35a06c", "#c9518f", "#5f7d8c", "#a3792f")
 BAND_OPACITY = 0.16
+LABELLED = 0.98
+"""Of the axis of time: what stands further right would be cut off."""
 SPAN = re.compile(r"\[(\d+)-(\d*)\]")
 """How an operation says where it is in the history."""
 
@@ -163,4 +165,5 @@ def draw_seconds(scale: Scale, height: float) -> list[str]:
     return [
         text(scale.x(scale.start + int(at * 1e9)) - 4, height - 3, f"{at} s", "#5a6877")
         for at in range(0, int(seconds) + 1, step)
+        if at <= seconds * LABELLED
     ]

@@ -58,7 +58,8 @@ def _facts(directory: Path, events: Sequence[Event]) -> str:
     options = read_test(directory)
     test = json.loads((directory / "test.json").read_text())
     return escape(
-        f"{options.nodes} nodes, {options.clients} clients, {options.seconds:g} s, seed {options.seed}; "
+        f"{options.nodes} nodes, {options.replicas} replicas, {options.clients} clients, {options.seconds:g} s, "
+        f"seed {options.seed}; "
         f"{len(events)} events; raftdoc {test['raftdoc']} {test['commit']}, Python {test['python']}"
     )
 
