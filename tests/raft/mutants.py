@@ -185,8 +185,8 @@ CORE_MUTANTS = (
     M(
         "apply before it is durable here (P7)",
         "state",
-        "last = min(self.commit_index, self.durable_index)",
-        "last = self.commit_index",
+        "return min(self.commit_index, self.durable_index)",
+        "return self.commit_index",
         "test_persistence:test_p7_committed_entry_is_applied_only_when_durable_here",
         1,
     ),
