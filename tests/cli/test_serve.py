@@ -6,8 +6,8 @@ from pathlib import Path
 
 from raftdoc.ids import ClusterId, NodeId
 from raftdoc.storage.data_directory import DataDirectory
+from tests.integration.processes import free_port
 
-from ..integration.processes import free_port
 from .test_main import run
 
 
