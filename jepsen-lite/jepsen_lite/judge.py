@@ -50,7 +50,7 @@ def judge(directory: Path) -> Judgement:
     """Judge a run, and write results.json."""
     options, found = read_test(directory), _read(directory, "run.json")
     events = list(read_history(directory / "history.jsonl"))
-    evidence = _evidence(directory, events, found)
+    evidence = evidence_of(directory, events, found)
     workload = WORKLOADS[options.workload]()
     reports = [*_guarded(options.workload, lambda: type(workload).check(evidence))]
     if workload.is_resolved:
@@ -81,7 +81,7 @@ def _guarded(name: str, check: Callable[[], Sequence[Report]]) -> list[Report]:
         return [report(name, [], [f"the checker raised {error!r}"])]
 
 
-def _evidence(directory: Path, events: Sequence[Event], found: Mapping[str, Any]) -> Evidence:
+def evidence_of(directory: Path, events: Sequence[Event], found: Mapping[str, Any]) -> Evidence:
     is_looked_up = (directory / REQUESTS).exists()
     # A workload's last look means nothing beside keys that nobody asked for.
     final = found.get("final") if is_looked_up else None

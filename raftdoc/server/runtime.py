@@ -24,7 +24,7 @@ from raftdoc.cluster.reconcile import Reconciler
 from raftdoc.database.database import assemble
 from raftdoc.database.status import Status
 from raftdoc.database.surroundings import Surroundings
-from raftdoc.errors import DiskFailed, WrongStore
+from raftdoc.errors import WrongStore
 from raftdoc.ids import CATALOG_GROUP, BootId, NodeId
 from raftdoc.limits import NS_PER_MS
 from raftdoc.node.clock import Clock, FileClock, SystemClock
@@ -253,15 +253,12 @@ def _clock(settings: Settings) -> Clock:
 
 
 def _open_log(settings: Settings, data: DataDirectory) -> SharedLog:
-    try:
-        return SharedLog.open(
-            data.log_path,
-            segment_bytes=settings.log_segment_bytes,
-            reserve_bytes=settings.disk_reserve_bytes,
-            log_bytes_max=settings.log_bytes_max,
-        )
-    except OSError as error:
-        raise DiskFailed(f"the log in {data.log_path} cannot be opened: {error}; nothing was changed") from error
+    return SharedLog.open(
+        data.log_path,
+        segment_bytes=settings.log_segment_bytes,
+        reserve_bytes=settings.disk_reserve_bytes,
+        log_bytes_max=settings.log_bytes_max,
+    )
 
 
 def _local(settings: Settings, data: DataDirectory, boot_id: BootId) -> Local:

@@ -21,5 +21,5 @@ def test_disk_error_while_the_log_is_opened_is_a_clear_refusal(tmp_path: Path) -
         "serve", "--node", "n1", "--cluster-id", "c", "--data", str(tmp_path / "data"), "--secret", "s" * 16, *ports
     )
     assert ended.returncode == 74, ended.stderr
-    assert "cannot be opened" in ended.stderr
+    assert "opening the log" in ended.stderr
     assert "Traceback" not in ended.stderr

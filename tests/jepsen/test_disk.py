@@ -10,8 +10,13 @@ from pathlib import Path
 from random import Random
 
 import pytest
+from jepsen_lite.faults.damage import flip_bit
 from jepsen_lite.faults.disk_library import Disk, build, compiler
 
+from raftdoc.ids import GroupId, Incarnation
+from raftdoc.limits import MIB
+from raftdoc.storage.log.log import SharedLog
+from raftdoc.storage.log.records import log_record
 from raftdoc.storage.rocksdb import RocksEngine
 
 pytestmark = pytest.mark.skipif(compiler() is None, reason="no C compiler for the library that stands before the disk")
@@ -97,6 +102,19 @@ except Fatal as error:
 """
 
 
+OPENING_LOG = """
+import sys
+from pathlib import Path
+from raftdoc.errors import Fatal
+from raftdoc.limits import MIB
+from raftdoc.storage.log.log import SharedLog
+try:
+    SharedLog.open(Path(sys.argv[1]), segment_bytes=MIB)
+except Fatal as error:
+    print(error.code)
+"""
+
+
 def test_a_state_that_the_disk_lets_nobody_open_is_not_called_damaged(disk: Disk, tmp_path: Path) -> None:
     RocksEngine(tmp_path / "data" / "state").close()
     disk.switch("write_error", errno.EIO)
@@ -105,6 +123,32 @@ def test_a_state_that_the_disk_lets_nobody_open_is_not_called_damaged(disk: Disk
     ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     assert disk.count("write_errors") > 0
     assert ran.stdout.strip() == "disk_failed"
+
+
+def test_a_log_that_the_disk_lets_nobody_open_ends_the_node_for_its_disk(disk: Disk, tmp_path: Path) -> None:
+    (tmp_path / "data" / "log").mkdir()
+    # It is not closed in order, as by kill -9.
+    killed = SharedLog.open(tmp_path / "data" / "log", segment_bytes=MIB)
+    killed.write([killed.append([log_record(GroupId(1), incarnation=Incarnation(1))])])
+    disk.switch("sync_error", errno.EIO)
+    command = [sys.executable, "-c", OPENING_LOG, str(tmp_path / "data" / "log")]
+    environment = {**os.environ, **disk.environment, "LD_PRELOAD": disk.library}
+    ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert disk.count("sync_errors") > 0
+    assert ran.stdout.strip() == "disk_failed"
+
+
+def test_a_flipped_bit_is_mended_where_it_still_stands(tmp_path: Path) -> None:
+    for place in ("log", "state"):
+        (tmp_path / place).mkdir()
+    path = tmp_path / "log" / "1.log"
+    path.write_bytes(SYNCED)
+    harm = flip_bit(tmp_path, Random(1))
+    assert path.read_bytes() != SYNCED
+    harm.mend()
+    assert path.read_bytes() == SYNCED
+    path.unlink()
+    harm.mend()
 
 
 def test_a_healed_disk_is_as_slow_as_it_was_before(disk: Disk, tmp_path: Path) -> None:

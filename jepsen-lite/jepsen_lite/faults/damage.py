@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
-from typing import Any, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from jepsen_lite.faults.fault import Plain, World
 
@@ -18,7 +18,15 @@ REFUSED = {65, 78}
 REFUSAL_TIMEOUT_S = 8.0
 POLL_S = 0.05
 
-Act: TypeAlias = Callable[[Path, Random], str]
+
+class Harm(NamedTuple):
+    words: str
+    mend: Callable[[], None] = lambda: None
+    """Take it back, where the file is still there."""
+
+
+Act: TypeAlias = Callable[[Path, Random], Harm]
+NO_HARM: Final = Harm("")
 
 
 @dataclass(slots=True)
@@ -26,10 +34,12 @@ class Damage(Plain):
     """One node is killed, its files are damaged, it is started. Noticed: it ends by itself, with the code for that.
 
     Then it gets back what it had when it was killed, as from a disk that was only unplugged. A node that starts in
-    spite of the damage is left running: the digests of all nodes are compared at the end.
+    spite of the damage has not read that place yet. It goes on with what it has written since, and only the harm is
+    mended; what it took for true meanwhile is found by its digests.
     """
 
-    act: Act = lambda _path, _random: ""
+    act: Act = lambda _path, _random: NO_HARM
+    harm: Harm = NO_HARM
     node: str | None = None
     copying: asyncio.Task[Any] | None = None
     is_damaged: bool = False
@@ -47,11 +57,11 @@ class Damage(Plain):
         data.rename(_kept(data))
         self.copying = asyncio.create_task(asyncio.to_thread(shutil.copytree, _kept(data), data, symlinks=True))
         await asyncio.shield(self.copying)
-        done = self.act(data, world.random)
+        self.harm = self.act(data, world.random)
         self.is_damaged = True
         world.cluster.nodes[node].may_end_with |= REFUSED
         world.cluster.start(node)
-        return {"node": node, "damage": done}
+        return {"node": node, "damage": self.harm.words}
 
     async def stop(self, world: World) -> Any:
         node = self.node
@@ -70,7 +80,9 @@ class Damage(Plain):
         """Give a node what it had, but where it serves with what it has."""
         data = world.cluster.data(node)
         if is_whole:
-            shutil.rmtree(_kept(data))
+            await world.cluster.kill(node)
+            self.harm.mend()
+            shutil.rmtree(_kept(data), ignore_errors=True)
         elif _kept(data).exists():
             await world.cluster.kill(node)
             shutil.rmtree(data, ignore_errors=True)
@@ -100,30 +112,39 @@ def _files(data: Path) -> list[Path]:
     return [*(data / "log").glob("*.log"), *(data / "state").glob("*.sst")]
 
 
-def flip_bit(data: Path, random: Random) -> str:
+def flip_bit(data: Path, random: Random) -> Harm:
     """Flip a bit of a byte that is not zero, in the first half of what a file holds."""
     path = random.choice(_files(data))
-    content = bytearray(path.read_bytes())
+    content = path.read_bytes()
     used = [at for at, byte in enumerate(content) if byte]
     if not used:
-        return f"nothing in {path.name}"
+        return Harm(f"nothing in {path.name}")
     place = used[random.randrange(max(len(used) // 2, 1))]
-    content[place] ^= 1 << random.randrange(8)
-    path.write_bytes(content)
-    return f"{path.relative_to(data)} at {place}"
+    good = content[place]
+    bad = good ^ 1 << random.randrange(8)
+    _replace_byte(path, place, good, bad)
+    return Harm(f"{path.relative_to(data)} at {place}", lambda: _replace_byte(path, place, bad, good))
 
 
-def truncate(data: Path, random: Random) -> str:
+def _replace_byte(path: Path, place: int, old: int, new: int) -> None:
+    """Write a byte where the other one stands; nothing where the file is gone, or has become another."""
+    if path.exists():
+        with path.open("r+b") as file:
+            if os.pread(file.fileno(), 1, place) == bytes([old]):
+                os.pwrite(file.fileno(), bytes([new]), place)
+
+
+def truncate(data: Path, random: Random) -> Harm:
     """Cut a file in the middle of what it holds."""
     path = random.choice(_files(data))
     content = path.read_bytes().rstrip(b"\0")
     size = len(content) // 2
     os.truncate(path, size)
-    return f"{path.relative_to(data)} to {size}"
+    return Harm(f"{path.relative_to(data)} to {size}")
 
 
-def wipe(data: Path, random: Random) -> str:
+def wipe(data: Path, random: Random) -> Harm:
     """Take everything."""
     shutil.rmtree(data)
     data.mkdir()
-    return "everything"
+    return Harm("everything")

@@ -69,10 +69,15 @@ static int is_ours(int fd, struct stat *status) {
 
 static void count(int64_t *what) { __atomic_add_fetch(what, 1, __ATOMIC_RELAXED); }
 
+static void die(void) {
+    dprintf(2, "jepsen-lite: a write cannot be recorded: %s\n", strerror(errno));
+    abort();
+}
+
 static void write_record(const struct record *head, const void *old) {
     struct iovec parts[2] = {{(void *)head, sizeof *head}, {(void *)old, (size_t)head->old_length}};
     if (syscall(SYS_writev, undo, parts, head->old_length > 0 ? 2 : 1) < 0)
-        abort(); /* without its record the write could not be taken back, and the fault would lie */
+        die(); /* without its record the write could not be taken back, and the fault would lie */
 }
 
 /* Keep what a write of length bytes at offset is about to replace. */

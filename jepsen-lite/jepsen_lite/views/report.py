@@ -9,12 +9,13 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from jepsen_lite.judge import effects_of, logs_of
+from jepsen_lite.judge import effects_of, evidence_of, logs_of
 from jepsen_lite.options import read_test
 from jepsen_lite.views.failure import failure
 from jepsen_lite.views.page import Scale, bands_of, colour_of, legend, linked, names_of, page, section, verdict
 from jepsen_lite.views.plots import COLOURS, ROLE_COLOURS, WORDS, faults, latencies, leaders, rates
 from jepsen_lite.views.timeline import Run, name_of, page_of, timeline
+from jepsen_lite.workloads.register import known_of
 from raftdoc.simulation.checkers.linearizability import Limits, check_keys
 from raftdoc.simulation.checkers.models import REGISTER
 from raftdoc.simulation.checkers.verdict import Verdict
@@ -109,7 +110,9 @@ def _failures(directory: Path, results: Mapping[str, Any]) -> list[str]:
     if verdicts.get("linearizability", "ok") == "ok":
         return []
     try:
-        found = check_keys(operations(read_history(directory / "history.jsonl")), REGISTER, Limits())
+        events = list(read_history(directory / "history.jsonl"))
+        evidence = evidence_of(directory, events, json.loads((directory / "run.json").read_text()))
+        found = check_keys(known_of(evidence), REGISTER, Limits())
     except HistoryInvalid as error:
         return [section("The history is none", f"<code>{escape(str(error))}</code>")]
     return [failure(one) for one in found if one.verdict is not Verdict.OK]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, Self
 
+from raftdoc.errors import DiskFailed
 from raftdoc.ids import GroupId, Index
 from raftdoc.limits import DISK_RESERVE_BYTES, LOG_BYTES_MAX, LOG_SEGMENT_BYTES
 from raftdoc.storage.log.files import DirectoryFiles, LogFiles
@@ -78,13 +79,16 @@ class SharedLog:
 
         Raises:
             LogCorrupt: something that was durable is damaged: names file and offset.
-            OSError: the directory cannot be read or written.
+            DiskFailed: the directory cannot be read or written.
         """
         files = files or DirectoryFiles(directory)
-        recovered = recover(files)
         space = Space(files, segment_bytes=segment_bytes, reserve_bytes=reserve_bytes)
-        space.recover()
-        space.prepare(2 if recovered.last_header is None or recovered.is_sealed else 1)
+        try:
+            recovered = recover(files)
+            space.recover()
+            space.prepare(2 if recovered.last_header is None or recovered.is_sealed else 1)
+        except OSError as error:
+            raise DiskFailed(f"opening the log in {directory} failed: {error}") from error
         if life is None:
             life = int.from_bytes(os.urandom(8), "little")
         return cls(files, recovered, space, segment_bytes=segment_bytes, log_bytes_max=log_bytes_max, life=life)
