@@ -392,8 +392,9 @@ class Node:
         tickets, self._durable = self._durable, []
         for ticket in tickets:
             self._acknowledge(ticket, now_ns)
-            for note in ticket.notes:
-                self._touched[note.replica.group] = note.replica
+            # A replica that has left must not stand in the place of one that came after it.
+            hosted = filter(self.hosts, [note.replica for note in ticket.notes])
+            self._touched.update((replica.group, replica) for replica in hosted)
 
     def _acknowledge(self, ticket: Ticket, now_ns: int) -> None:
         """Tell everybody that a frame of the log is durable."""
