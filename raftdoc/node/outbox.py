@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from raftdoc.ids import CATALOG_GROUP, GroupId, NodeId
@@ -51,13 +52,10 @@ class Outbox:
         """Hand every frame to the transport."""
         if self._beats:
             beats, self._beats = self._beats, {}
-            for peer, items in beats.items():
-                self._add(peer, items if len(items) == 1 else [(CATALOG_GROUP, beat) for beat in join_beats(items)])
+            self._add_joined(beats, join_beats)
         if self._responses:
             responses, self._responses = self._responses, {}
-            for peer, items in responses.items():
-                joined = [(CATALOG_GROUP, response) for response in join_responses(items)]
-                self._add(peer, items if len(items) == 1 else joined)
+            self._add_joined(responses, join_responses)
         if self._small:
             small, self._small = self._small, {}
             for peer, items in small.items():
@@ -67,5 +65,8 @@ class Outbox:
             for peer, items in bulk.items():
                 self._transport.send(peer, Lane.BULK, items)
 
-    def _add(self, peer: NodeId, items: list[Item]) -> None:
-        self._small.setdefault(peer, []).extend(items)
+    def _add_joined(self, waiting: dict[NodeId, list[Item]], join: Callable[[list[Item]], Iterable[Any]]) -> None:
+        """Put messages of several groups to one peer together; one alone stays what it is."""
+        for peer, items in waiting.items():
+            joined = items if len(items) == 1 else [(CATALOG_GROUP, message) for message in join(items)]
+            self._small.setdefault(peer, []).extend(joined)

@@ -239,7 +239,7 @@ class Raft:
     def shrink_log(self, bytes_max: int) -> None:
         """Hold no more of the log in memory than bytes_max, but for what is not committed or not durable."""
         state = self._state
-        state.log.shrink(min(state.commit_index, state.durable_index), bytes_max)
+        state.log.shrink(state.applicable_index(), bytes_max)
 
     def may_compact(self, now_ns: int) -> bool:
         """Return whether the log may be let go of now.

@@ -344,7 +344,7 @@ class State:
             self.durable_index = max(self.durable_index, self.installing.index)
             self._is_installed = self._has_events = True
         # What is committed is never truncated, and what is durable can be read again: it need not be applied.
-        self.log.evict(self._applicable_index())
+        self.log.evict(self.applicable_index())
 
     def has_ready(self) -> bool:
         return bool(
@@ -425,17 +425,17 @@ class State:
         self._messages_after = []
         return task
 
-    def _applicable_index(self) -> Index:
+    def applicable_index(self) -> Index:
         """Return up to where entries may be applied. P7: applied <= durable, always."""
         return min(self.commit_index, self.durable_index)
 
     def _may_emit(self) -> bool:
         """Return whether there is something to apply, and no more than one hand-out waits for that already."""
-        return self.emitted_index < self._applicable_index() and self.applied_index >= self._emitted_before
+        return self.emitted_index < self.applicable_index() and self.applied_index >= self._emitted_before
 
     def _take_committed(self) -> list[Entry]:
         if not self._may_emit():
             return []
-        entries = self.log.entries(Index(self.emitted_index + 1), self._applicable_index(), APPLY_BYTES_MAX)
+        entries = self.log.entries(Index(self.emitted_index + 1), self.applicable_index(), APPLY_BYTES_MAX)
         self._emitted_before, self.emitted_index = self.emitted_index, entries[-1].index
         return entries
