@@ -186,8 +186,9 @@ LOG_CACHE_BYTES: Final = 32 * MIB
 LOG_LOOP_WRITE_BYTES_MAX: Final = 64 * KIB
 """What the loop itself writes and syncs, instead of handing it to the log writer's thread."""
 LOG_LOOP_WRITE_US_MAX: Final = 1000
-"""A write that took longer than this has the thread do the next ones, for LOG_LOOP_WRITE_PAUSE_MS."""
-LOG_LOOP_WRITE_PAUSE_MS: Final = 2000
+"""A write that took longer than this has the thread do the next ones, LOG_LOOP_WRITE_PAUSE times as long."""
+LOG_LOOP_WRITE_PAUSE: Final = 32
+"""Slow writes hold the loop for no more than a 32nd of its time."""
 DISK_RESERVE_BYTES: Final = 64 * MIB
 FLUSH_APPLIED_BYTES: Final = 32 * MIB
 BLOCK_CACHE_BYTES: Final = 64 * MIB

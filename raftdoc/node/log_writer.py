@@ -5,9 +5,10 @@ the next call takes them all. Completions come back to the loop in order.
 
 Giving work to a thread and taking it back wakes two threads that then fight over Python's global lock: measured, more
 than half of the processor time of a lone write, and a third of its latency. So where nothing is under way, the frame is
-small and the disk has been quick of late, the loop waits for the disk itself, about 0.2 ms. The first write that takes
-longer than LOG_LOOP_WRITE_US_MAX, whoever made it, has the thread do the next ones for LOG_LOOP_WRITE_PAUSE_MS: a slow
-disk never holds the loop, a disk with hiccups does at most once in that time.
+small and the disk has been quick of late, the loop waits for the disk itself, about 0.2 ms. A write that takes longer
+than LOG_LOOP_WRITE_US_MAX, whoever made it, has the thread do the next ones, LOG_LOOP_WRITE_PAUSE times as long as it
+took: a disk that stays slow does not hold the loop again, one with hiccups never for more than that share of its time.
+One write in some hundred is slow on any disk; the pause is no longer than what it is to make up for.
 
 Source: dissertation 10.2.1; the FIFO of persist tasks of docs/consensus.md.
 """
@@ -24,9 +25,8 @@ from typing import Any, NamedTuple, Protocol
 from raftdoc.ids import GroupId
 from raftdoc.limits import (
     LOG_LOOP_WRITE_BYTES_MAX,
-    LOG_LOOP_WRITE_PAUSE_MS,
+    LOG_LOOP_WRITE_PAUSE,
     LOG_LOOP_WRITE_US_MAX,
-    NS_PER_MS,
     NS_PER_US,
 )
 from raftdoc.raft import PersistTask
@@ -174,7 +174,7 @@ class LogWriter:
         """Take note that tickets are durable, and of how long the disk took."""
         took_ns, self._fsync_ns = self._log.fsync_ns_total - self._fsync_ns, self._log.fsync_ns_total
         if took_ns > LOG_LOOP_WRITE_US_MAX * NS_PER_US:
-            self._quick_from_ns = tickets[-1].submitted_ns + LOG_LOOP_WRITE_PAUSE_MS * NS_PER_MS
+            self._quick_from_ns = tickets[-1].submitted_ns + took_ns * LOG_LOOP_WRITE_PAUSE
         for ticket in tickets:
             assert self._unfinished[0] is ticket, "completions come in the order of submission"
             self._unfinished.popleft()

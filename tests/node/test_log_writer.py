@@ -11,9 +11,8 @@ import pytest
 
 from raftdoc.limits import (
     LOG_LOOP_WRITE_BYTES_MAX,
-    LOG_LOOP_WRITE_PAUSE_MS,
+    LOG_LOOP_WRITE_PAUSE,
     LOG_LOOP_WRITE_US_MAX,
-    NS_PER_MS,
     NS_PER_US,
 )
 from raftdoc.node.log_writer import LogWriter, Ticket
@@ -22,6 +21,7 @@ from raftdoc.storage.log.writing import Roll
 
 QUICK_NS = LOG_LOOP_WRITE_US_MAX * NS_PER_US // 4
 SLOW_NS = LOG_LOOP_WRITE_US_MAX * NS_PER_US + 1
+PAUSE_NS = SLOW_NS * LOG_LOOP_WRITE_PAUSE
 
 
 class ScriptedLog:
@@ -113,9 +113,9 @@ async def test_slow_write_gives_the_next_ones_to_the_thread_for_a_while() -> Non
     bench.log.write_ns = SLOW_NS
     bench.submit(0, at_ns=0)
     bench.log.write_ns = QUICK_NS
-    bench.submit(1, at_ns=LOG_LOOP_WRITE_PAUSE_MS * NS_PER_MS - 1)
+    bench.submit(1, at_ns=PAUSE_NS - 1)
     await bench.until_done(2)
-    bench.submit(2, at_ns=LOG_LOOP_WRITE_PAUSE_MS * NS_PER_MS)
+    bench.submit(2, at_ns=PAUSE_NS)
     assert bench.log.written == [(0, True), (1, False), (2, True)]
     bench.writer.close()
 
@@ -124,7 +124,7 @@ async def test_disk_that_stays_slow_never_holds_the_loop_again() -> None:
     bench = Bench()
     bench.log.write_ns = SLOW_NS
     for count in range(5):
-        bench.submit(count, at_ns=count * (LOG_LOOP_WRITE_PAUSE_MS * NS_PER_MS - 1))
+        bench.submit(count, at_ns=count * (PAUSE_NS - 1))
         await bench.until_done(count + 1)
     assert [is_loop for _, is_loop in bench.log.written] == [True, False, False, False, False]
     bench.writer.close()
