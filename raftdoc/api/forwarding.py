@@ -10,11 +10,12 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Final
 
 import aiohttp
+from aiohttp import ClientHandlerType, ClientRequest, ClientResponse
 from yarl import URL
 
 from raftdoc.api.bodies import read_pieces
 from raftdoc.api.exchange import Call, Reply, Response, Streamed
-from raftdoc.errors import DeadlineExceeded, NoLeader, OutcomeKind, OutcomeUnknown, RaftdocError, Unavailable
+from raftdoc.errors import DeadlineExceeded, NoLeader, OutcomeKind, OutcomeUnknown
 from raftdoc.ids import NodeId
 from raftdoc.limits import BULK_BYTES_MAX, NS_PER_MS, NS_PER_S
 
@@ -60,6 +61,10 @@ _ANSWERED: Final = frozenset(
 """Of the answer: what is handed on. The rest is of the connection, or this node says it of itself."""
 
 
+class ConnectionLost(aiohttp.ClientError):
+    """A connection broke with a request on it: it may have been done."""
+
+
 class Forwarding:
     def __init__(self, node: NodeId, now_ns: Callable[[], int]) -> None:
         self._node = node
@@ -67,11 +72,11 @@ class Forwarding:
         self._session: aiohttp.ClientSession | None = None
 
     async def forward(self, call: Call, urls: Sequence[str]) -> Reply:
-        """Return the answer of the first of the nodes that can be reached.
+        """Return the answer of the first of the nodes that can be reached; a read goes on where its answer was lost.
 
         Raises:
             NoLeader: none can.
-            OutcomeUnknown, Unavailable: one was, and the answer did not come.
+            OutcomeUnknown: a write was sent, and its answer did not come.
             DeadlineExceeded: not in time.
         """
         for url in urls:
@@ -83,7 +88,8 @@ class Forwarding:
                 outcome: OutcomeKind = "unknown" if call.route.is_write else "not_applied"
                 raise DeadlineExceeded(f"{url} did not answer in time", outcome=outcome) from None
             except (aiohttp.ClientError, OSError) as error:
-                raise _lost(call, url) from error
+                if call.route.is_write:
+                    raise OutcomeUnknown(f"the connection to {url} broke while the write was there") from error
         raise NoLeader("none of the nodes that have this database can be reached", retry_after_ms=500)
 
     async def close(self) -> None:
@@ -135,6 +141,7 @@ class Forwarding:
                 connector=connector,
                 auto_decompress=False,
                 skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
+                middlewares=(_once,),
             )
         return self._session
 
@@ -151,7 +158,15 @@ async def _pieces(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
             yield piece
 
 
-def _lost(call: Call, url: str) -> RaftdocError:
-    if call.route.is_write:
-        return OutcomeUnknown(f"the connection to {url} broke while the write was there")
-    return Unavailable(f"the connection to {url} broke", retry_after_ms=100)
+async def _once(request: ClientRequest, send: ClientHandlerType) -> ClientResponse:
+    """Send a request, and keep aiohttp from doing it again.
+
+    By itself it sends PUT and DELETE a second time where a kept connection breaks, and tells only how that went: a
+    write that was done would be said to have reached nobody, or be done twice, the second time after later ones.
+    """
+    try:
+        return await send(request)
+    except aiohttp.ClientConnectorError:
+        raise
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+        raise ConnectionLost(str(error)) from error

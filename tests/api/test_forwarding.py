@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
 import socket
 from collections.abc import AsyncIterator
 
@@ -115,3 +117,49 @@ async def test_what_was_sent_on_is_not_sent_on_again(filled: Api) -> None:
 async def test_faults_are_told_as_they_are_there(filled: Api, body: bytes) -> None:
     answer = await filled("PUT", f"{DOCS}/1", body, Content_Type="application/json")
     assert (answer.status, answer["Content-Type"]) == (400, "application/problem+json")
+
+
+class Dying:
+    """A node that answers its first request and dies with the second."""
+
+    def __init__(self) -> None:
+        self.requests: list[bytes] = []
+        self._server: asyncio.Server | None = None
+
+    async def start(self) -> str:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        assert self._server is not None
+        while True:
+            head = await reader.readuntil(b"\r\n\r\n")
+            length = re.search(rb"content-length: (\d+)", head.lower())
+            await reader.readexactly(int(length[1]) if length else 0)
+            self.requests.append(head.split()[0])
+            if len(self.requests) > 1:
+                self._server.close()
+                writer.close()
+                return
+            writer.write(b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 11\r\n\r\n{"_id":"1"}')
+
+
+@pytest_asyncio.fixture
+async def dying(backend: FakeBackend, filled: Api, other: HttpServer) -> Dying:
+    """Return a node that the first one asks about `shop`, on a connection that it keeps, before the other one."""
+    node = Dying()
+    backend.moved["shop"] = (await node.start(), f"http://127.0.0.1:{other.port}")
+    assert (await filled("GET", f"{DOCS}/1")).json() == {"_id": "1"}
+    return node
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE"])
+async def test_a_write_whose_answer_is_lost_is_sent_once_and_unknown(filled: Api, dying: Dying, method: str) -> None:
+    answer = await filled(method, f"{DOCS}/1", {"n": 1} if method == "PUT" else None)
+    assert (answer.status, answer.code, answer.json()["outcome"]) == (503, "outcome_unknown", "unknown")
+    assert dying.requests == [b"GET", method.encode()]
+
+
+async def test_a_read_whose_answer_is_lost_is_asked_of_the_next_node(filled: Api, dying: Dying) -> None:
+    assert (await filled("GET", f"{DOCS}/1")).code == "collection_not_found"
+    assert dying.requests == [b"GET", b"GET"]
