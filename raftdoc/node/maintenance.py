@@ -48,7 +48,13 @@ class Maintenance:
         *,
         flush_bytes: int = FLUSH_APPLIED_BYTES,
         cache_bytes_max: int = LOG_CACHE_BYTES,
+        phase: float = 0.0,
     ) -> None:
+        """`phase`: how much of the way to its first flush is behind it, from 0 to 1.
+
+        Replicas apply the same bytes at the same rate. Where each begins elsewhere, they do not all flush and compact
+        at one time, and a quorum of them is quick.
+        """
         self._node = node
         self._log = log
         self._engine = engine
@@ -56,7 +62,7 @@ class Maintenance:
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="maintenance")
         self._running: asyncio.Future[None] | None = None
         self._flush_bytes = flush_bytes
-        self._flushed_bytes = 0
+        self._flushed_bytes = -int(flush_bytes * phase)
         self._cache_bytes_max = cache_bytes_max
 
     def tick(self) -> None:

@@ -92,7 +92,12 @@ class Runtime:
         self.node.start(self._writer)
         self._directory = Directory(self.node, settings.peers, settings.dial)
         self._maintenance = Maintenance(
-            self.node, self._log, self._engine, on_fatal, cache_bytes_max=settings.log_cache_bytes
+            self.node,
+            self._log,
+            self._engine,
+            on_fatal,
+            cache_bytes_max=settings.log_cache_bytes,
+            phase=random.random(),
         )
         self._reconciler = Reconciler(self.node, self._directory, self._factory, self._transport.set_peers)
         self._host_snapshots(random)

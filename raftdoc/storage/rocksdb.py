@@ -45,7 +45,8 @@ from raftdoc.storage.engine import Changes, EngineBusy
 
 BLOCK_CACHE_BYTES: Final = 64 * MIB
 """Data, index and filter blocks together."""
-WRITE_BUFFER_BYTES: Final = 32 * MIB
+WRITE_BUFFER_BYTES: Final = 48 * MIB
+"""More than is applied between two flushes of a node takes, so that RocksDB makes none of its own between them."""
 WRITE_BUFFERS_MAX: Final = 2
 OPEN_FILES_MAX: Final = 256
 DELETE_BATCH_KEYS: Final = 1000

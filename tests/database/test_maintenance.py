@@ -111,3 +111,20 @@ async def test_logs_of_many_groups_share_what_a_node_may_hold_in_memory() -> Non
             "who was away has all of it",
             lambda: {r.machine.applied_index for r in replicas_of(world, names[0])} == {logs[1].last_index},
         )
+
+
+async def test_nodes_flush_at_different_times_though_they_apply_the_same() -> None:
+    async with World(1) as world:
+        process = world.processes[world.ids[0]]
+        await world.create()
+        await put_many(world, 0, 50)
+        applied_bytes = sum(replica.applied_bytes for replica in process.node.replicas.values())
+        flushes = process.node.metrics.flushes
+        for phase, expected in ((0.4, 0), (0.6, 1)):
+            member, flush_bytes = world.members[world.ids[0]], 2 * applied_bytes
+            caretaker = Maintenance(
+                process.node, process.log, member.engine, member.fatal.append, flush_bytes=flush_bytes, phase=phase
+            )
+            caretaker.tick()
+            await caretaker.close(is_flushing=False)
+            assert flushes.value == expected
