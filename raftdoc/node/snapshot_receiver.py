@@ -205,6 +205,8 @@ class SnapshotReceiver:
 
     def turn(self, now_ns: int) -> bool:
         """Write one chunk, or go one step on; return whether there is more to do at once."""
+        if not self.streams:
+            return False
         for stream in list(self.streams.values()):
             if stream.stage is Stage.RECEIVING and stream.queue and not stream.is_held_up:
                 self._write(stream)

@@ -176,6 +176,8 @@ class SnapshotSender:
 
     def turn(self, now_ns: int) -> bool:
         """Send one chunk; return whether another could leave at once."""
+        if not self.streams:
+            return False
         ready = [stream for stream in self.streams.values() if stream.has_room]
         if not ready or not self._pace.may_send(now_ns):
             return False

@@ -43,5 +43,4 @@ def halves(configuration: Configuration) -> tuple[tuple[NodeId, ...], ...]:
 
 def _reached(half: tuple[NodeId, ...], values: Mapping[NodeId, int]) -> int:
     get = values.get
-    ranked = sorted([get(voter, 0) for voter in half])
-    return ranked[-majority(len(ranked))]
+    return sorted([get(voter, 0) for voter in half])[-majority(len(half))]

@@ -351,12 +351,12 @@ class State:
             self._messages
             or self._messages_after
             or self._entries
+            or (self.emitted_index < self.commit_index and self._may_emit())
             or self._reads
             or self._failed_reads
             or self._has_events
             or self._truncate_from is not None
             or self._needs_hard_state()
-            or self._may_emit()
         )
 
     def take_ready(self) -> Ready:
@@ -371,7 +371,8 @@ class State:
             # Nothing is on its way to the disk, and nothing has to go there: these wait for nothing.
             ready.messages += self._messages_after
             self._messages_after = []
-        ready.entries = self._take_committed()
+        if self.emitted_index < self.commit_index:
+            ready.entries = self._take_committed()
         if self._reads or self._failed_reads:
             ready.reads, self._reads = self._reads, []
             ready.failed_reads, self._failed_reads = self._failed_reads, []

@@ -26,6 +26,9 @@ class FrameKind(IntEnum):
     MESSAGES = 2
 
 
+_KINDS = {kind.value: kind for kind in FrameKind}
+
+
 class Frame(NamedTuple):
     kind: FrameKind
     body: memoryview
@@ -101,8 +104,8 @@ def _check(kind: int, body: memoryview, checksum: int) -> FrameKind:
     if _checksum(kind, body) != checksum:
         raise WireError("a frame's checksum does not match its bytes")
     try:
-        return FrameKind(kind)
-    except ValueError:
+        return _KINDS[kind]
+    except KeyError:
         raise WireError(f"frame kind {kind} does not exist") from None
 
 

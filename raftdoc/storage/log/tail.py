@@ -44,7 +44,7 @@ class Tail:
         segment, offset = self.segment, self.offset
         buffers = encode_frame(
             body,
-            flags=flags | self._flags,
+            flags=flags | self._flags if self._flags else flags,
             segment=segment,
             life=self._life,
             offset=offset,
