@@ -32,6 +32,8 @@ class Pace:
         self._busy_until_ns = 0
         self._next_ns = 0
         """When the next step may begin, beside others."""
+        self.is_busy = False
+        """Whether others write, as of the last look: a step then goes with one of their turns."""
 
     def look(self) -> tuple[int, int]:
         """Return how many steps may be in flight now, and how many documents one may have."""
@@ -39,16 +41,17 @@ class Pace:
         if activity != self._activity:
             self._activity = activity
             self._busy_until_ns = now_ns + INDEX_BUSY_MS * NS_PER_MS
-        if now_ns < self._busy_until_ns:
+        self.is_busy = now_ns < self._busy_until_ns
+        if self.is_busy:
             return INDEX_STEPS_IN_FLIGHT_MAX_BUSY, INDEX_STEP_DOCUMENTS_MAX_BUSY
         return INDEX_STEPS_IN_FLIGHT_MAX, INDEX_STEP_DOCUMENTS_MAX
 
     def next_step_s(self) -> float:
         """Count a step that was begun; return how long to wait before the next."""
         self._step_count += 1
-        now_ns = self._node.clock.now_ns()
-        if now_ns >= self._busy_until_ns:
+        if not self.is_busy:
             return 0
+        now_ns = self._node.clock.now_ns()
         interval_ns = INDEX_STEP_INTERVAL_MS_BUSY * NS_PER_MS
         self._next_ns = max(self._next_ns, now_ns - CATCH_UP_STEPS * interval_ns) + interval_ns
         return max(0, self._next_ns - now_ns) / NS_PER_S

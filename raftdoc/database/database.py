@@ -257,5 +257,5 @@ def assemble(
         Database(node, directory, router, catalog, status, membership, Rebalancing(directory, router, views, calls)),
         Steward(node, directory, router, catalog, me, status.cluster_id, surroundings, random),
         Conductor(node, directory, router, views, calls, surroundings.is_connected),
-        IndexDriver(node, router),
+        IndexDriver(node),
     )

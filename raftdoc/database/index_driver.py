@@ -12,7 +12,6 @@ from collections import deque
 from typing import Final
 
 from raftdoc.database.build_pace import Pace
-from raftdoc.database.router import Router
 from raftdoc.errors import NOT_NOW, NotFound
 from raftdoc.ids import GroupId
 from raftdoc.limits import (
@@ -21,6 +20,7 @@ from raftdoc.limits import (
     NS_PER_MS,
 )
 from raftdoc.node.node import Node
+from raftdoc.node.proposals import Proposal
 from raftdoc.node.replica import Replica
 from raftdoc.statemachine import commands
 from raftdoc.statemachine.database_machine import DatabaseMachine
@@ -34,9 +34,8 @@ STEP_TIMEOUT_MS: Final = 5000
 
 
 class IndexDriver:
-    def __init__(self, node: Node, router: Router) -> None:
+    def __init__(self, node: Node) -> None:
         self._node = node
-        self._router = router
         self._busy: set[GroupId] = set()
 
     async def run(self) -> None:
@@ -80,7 +79,8 @@ class IndexDriver:
                     stop = machine.next_stop(
                         Build(build.ref, start), documents_max=documents_max, bytes_max=INDEX_STEP_BYTES_MAX
                     )
-                    steps.append(self._start(replica, commands.build_index(*build.ref, start, stop)))
+                    command = commands.build_index(*build.ref, start, stop)
+                    steps.append(self._start(replica, command, is_patient=pace.is_busy))
                     start = stop
                     # An entry is applied in one go: let the turn take each step into its own.
                     await asyncio.sleep(pace.next_step_s())
@@ -97,11 +97,9 @@ class IndexDriver:
         while replica.is_leader and (await self._start(replica, command)).data == EXPIRE_DOCUMENTS_MAX:
             pass
 
-    def _start(self, replica: Replica, command: bytes) -> asyncio.Future[Outcome]:
-        # A step may be done twice: a build's begins where the build stands or does nothing, and what expired is gone.
+    def _start(self, replica: Replica, command: bytes, *, is_patient: bool = False) -> asyncio.Future[Outcome]:
+        # A step that came to nothing is found again in the state: by the next round, on whichever node leads then.
+        waiter: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         deadline_ns = self._node.clock.now_ns() + STEP_TIMEOUT_MS * NS_PER_MS
-        return self._router.start(replica.group, command, deadline_ns, has_key=True, accept=_as_it_is)
-
-
-def _as_it_is(outcome: Outcome) -> Outcome:
-    return outcome
+        self._node.propose(replica, Proposal(command, waiter, deadline_ns), is_patient=is_patient)
+        return waiter

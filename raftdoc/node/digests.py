@@ -10,14 +10,16 @@ Source: "State digest" in docs/consensus.md.
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
+from collections.abc import Callable
+from typing import Any
 
 from raftdoc.errors import StateCorrupt
 from raftdoc.ids import GroupId, Index, NodeId
+from raftdoc.node.replica import Replica
 from raftdoc.raft.quorum import majority
 from raftdoc.statemachine.digest import differing
 from raftdoc.wire.messages import StateDigest
 
-DIGEST_INTERVAL_ENTRIES = 1024
 SAMPLES_MAX = 8
 """Kept per group: a replica that lags further than so many intervals is compared at later ones."""
 
@@ -30,6 +32,18 @@ class Digests:
     def __init__(self, node: NodeId) -> None:
         self._node = node
         self._samples: dict[GroupId, OrderedDict[Index, dict[NodeId, Digest]]] = {}
+
+    def tell(self, replica: Replica, put: Callable[[NodeId, GroupId, Any], None]) -> None:
+        """Note the sample that a replica has taken, if it has, and tell the other voters. Raises as `took` does."""
+        if replica.digest_taken is None:
+            return
+        index, digest = replica.digest_taken
+        replica.digest_taken = None
+        voters = replica.core.configuration.voters
+        message = self.took(replica.group, index, digest, voters)
+        for peer in voters:
+            if peer != self._node:
+                put(peer, replica.group, message)
 
     def took(self, group: GroupId, index: Index, digest: dict[str, str], voters: tuple[NodeId, ...]) -> StateDigest:
         """Note this node's own digest at index; return what to tell the others.

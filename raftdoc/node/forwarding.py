@@ -21,7 +21,10 @@ from raftdoc.errors import (
 )
 from raftdoc.ids import GroupId, NodeId
 from raftdoc.limits import NS_PER_MS
+from raftdoc.node.admission import admit
 from raftdoc.node.proposals import Proposal, Waiter, cut
+from raftdoc.node.replica import Replica
+from raftdoc.statemachine.commands import is_known
 from raftdoc.statemachine.outcome import Outcome
 from raftdoc.wire.messages import Forward, Forwarded
 
@@ -51,6 +54,8 @@ class Forwarding:
 
     def take(self, now_ns: int) -> list[tuple[NodeId, GroupId, Forward]]:
         """Return the messages of this turn: one per leader and group, or more where their bytes are many."""
+        if not self._queued:
+            return []
         queued, self._queued = self._queued, {}
         return [
             (peer, group, self._message(peer, group, proposals, now_ns))
@@ -133,6 +138,24 @@ class Served:
     def refuse_all(self, error: RaftdocError) -> None:
         for waiter in self.waiters():
             waiter.set_exception(error)
+
+    def propose(self, replica: Replica | None, now_ns: int, *, is_draining: bool) -> bool:
+        """Queue the commands on the leader's replica; return whether that was done. A refusal answers all of them."""
+        request = self._request
+        try:
+            if replica is None:
+                raise NotLeader(request.group, None)
+            admit(replica, is_draining=is_draining)
+            if not all(map(is_known, request.commands)):
+                # Safety: apply stops the node at a command it does not know; it must never enter the log.
+                raise Unavailable("the leader does not know this command yet; finish the upgrade of the cluster")
+        except (Unavailable, DiskFull) as error:
+            self.refuse_all(error)
+            return False
+        deadline_ns = now_ns + request.timeout_ms * NS_PER_MS
+        for command, waiter in zip(request.commands, self.waiters(), strict=True):
+            replica.proposals.add(Proposal(command, waiter, deadline_ns))
+        return True
 
     def is_answered(self, position: int) -> bool:
         return self._answers[position] is not None

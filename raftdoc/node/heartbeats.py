@@ -8,11 +8,11 @@ anything new in it; where there is not, as almost always, no Ready and no messag
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from raftdoc.ids import GroupId, NodeId, Term
 from raftdoc.node.replica import Replica
-from raftdoc.raft.messages import AppendEntries, HeartbeatResponse
+from raftdoc.raft.messages import AppendEntries, AppendResponse, HeartbeatResponse
 from raftdoc.wire.messages import HeartbeatResponses, Heartbeats, ReadRound
 
 Beat: TypeAlias = tuple[GroupId, AppendEntries]
@@ -79,3 +79,14 @@ def split_responses(message: HeartbeatResponses) -> Iterator[Response]:
     sent_ns, boot_id = message.sent_ns, message.boot_id
     for group, term, read_round in zip(*message[2:], strict=False):
         yield group, HeartbeatResponse(term, sent_ns, read_round, boot_id)
+
+
+def is_late(replicas: Mapping[GroupId, Replica], peer: NodeId, items: list[tuple[GroupId, Any]]) -> bool:
+    """Return whether a frame is an acknowledgement that nobody waits for: of the slower followers, all of them are."""
+    if len(items) != 1:
+        return False
+    ((group, message),) = items
+    if type(message) is not AppendResponse:
+        return False
+    replica = replicas.get(group)
+    return replica is not None and replica.core.is_late(peer, message)

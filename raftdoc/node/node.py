@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable
 from random import Random
 from typing import Any, NamedTuple
 
-from raftdoc.errors import DiskFailed, DiskFull, Draining, NoLeader, NotLeader, OverBudget, RaftdocError, Unavailable
+from raftdoc.errors import DiskFailed, Draining, NoLeader, NotLeader, OverBudget, RaftdocError
 from raftdoc.ids import CATALOG_GROUP, GroupId, Index, NodeId
 from raftdoc.limits import APPLY_SLICE_MS, NS_PER_MS, PROPOSALS_WAITING_MAX, READ_QUEUE_MAX
 from raftdoc.node.admission import admit
@@ -29,7 +29,7 @@ from raftdoc.node.digests import Digests
 from raftdoc.node.early import EarlyMessages
 from raftdoc.node.forwarding import Forwarding, Served
 from raftdoc.node.health import Health
-from raftdoc.node.heartbeats import hear_all, split_responses
+from raftdoc.node.heartbeats import hear_all, is_late, split_responses
 from raftdoc.node.log_writer import Persister, Ticket, persist_record
 from raftdoc.node.metrics import NodeMetrics
 from raftdoc.node.outbox import Outbox
@@ -40,7 +40,6 @@ from raftdoc.node.snapshot_stream import SnapshotHost
 from raftdoc.node.staleness import Staleness
 from raftdoc.raft import LogMark, Ready
 from raftdoc.raft.messages import HardState, Message
-from raftdoc.statemachine.commands import is_known
 from raftdoc.storage.log.log import LogRecord, SharedLog, log_record
 from raftdoc.transport.transport import Transport
 from raftdoc.wire.messages import (
@@ -101,6 +100,7 @@ class Node:
         self._is_tick_due = False
         self._early = EarlyMessages()
         self._touched: dict[GroupId, Replica] = {}
+        self._patient: dict[GroupId, Replica] = {}
         self._records: list[LogRecord] = []
         self._digests = Digests(node)
         self._forwarding = Forwarding(random.getrandbits(62))
@@ -125,7 +125,8 @@ class Node:
     def receive(self, peer: NodeId, items: list[tuple[GroupId, Any]]) -> None:
         """Take a frame of a peer."""
         self._inbox.append((peer, items))
-        self.wake()
+        if not is_late(self.replicas, peer, items):
+            self.wake()
 
     def unreachable(self, peer: NodeId) -> None:
         """Take note that the link to a peer broke."""
@@ -163,16 +164,22 @@ class Node:
 
     # What the database asks -----------------------------------------------------------------------
 
-    def propose(self, replica: Replica, proposal: Proposal) -> None:
+    def propose(self, replica: Replica, proposal: Proposal, *, is_patient: bool = False) -> None:
         """Queue a command on the leader's replica, which is hosted; its waiter has the Outcome once it is applied here.
+
+        A patient one goes with the next turn that proposes anything, or with the next tick.
 
         Raises:
             NotLeader, OverBudget, Draining, DiskFull: nothing was proposed.
         """
         admit(replica, is_draining=self.is_draining)
-        replica.proposals.add(proposal)
-        self._touched[replica.group] = replica
-        self.wake()
+        if is_patient:
+            replica.proposals.add_patient(proposal)
+            self._patient[replica.group] = replica
+            replica.due_ns = 0
+        else:
+            replica.proposals.add(proposal)
+            self.touch(replica)
 
     def forward(self, peer: NodeId, group: GroupId, proposal: Proposal) -> None:
         """Send a command to the leader of its group; same answer as `propose`.
@@ -219,7 +226,7 @@ class Node:
             future.set_result(None)
         else:
             replica.reads.wait_applied(index, ReadWaiter(future, deadline_ns))
-            replica.due_ns = 0
+            self.touch(replica)
         return future
 
     def add_replica(self, replica: Replica, record: LogRecord | None) -> None:
@@ -304,10 +311,12 @@ class Node:
             self._take_tick(now_ns)
         for peer, group, forward in self._forwarding.take(now_ns):
             self._outbox.put(peer, group, forward)
+        if self._patient and any(replica.proposals.is_due for replica in self._touched.values()):
+            self._board()
         touched = [replica for replica in self._touched.values() if self.hosts(replica)]
         self._touched = {}
         for replica in touched:
-            if replica.proposals.queued:
+            if replica.proposals.is_due:
                 replica.propose(self.clock.wall_ms(), now_ns)
             if replica.reads.asking:
                 self._context += 1
@@ -316,6 +325,13 @@ class Node:
         self._apply(touched, now_ns)
         if self.snapshots is not None and self.snapshots.turn(now_ns):
             self.wake()
+
+    def _board(self) -> None:
+        """Let what is in no hurry go with this turn, whose frame of the log and messages leave anyway."""
+        patient, self._patient = self._patient, {}
+        for replica in patient.values():
+            replica.proposals.is_due = bool(replica.proposals.queued)
+        self._touched.update(patient)
 
     def _take(self, peer: NodeId, items: list[tuple[GroupId, Any]], now_ns: int) -> None:
         for group, message in items:
@@ -369,32 +385,17 @@ class Node:
         self._touched[group] = replica
 
     def _serve(self, peer: NodeId, request: Forward, now_ns: int) -> None:
-        """Propose what a peer forwarded; a refusal answers all of it."""
-        served = Served(peer, request, self.send)
+        """Propose what a peer forwarded."""
         replica = self.replicas.get(request.group)
-        if replica is None:
-            served.refuse_all(NotLeader(request.group, None))
-            return
-        try:
-            admit(replica, is_draining=self.is_draining)
-            if not all(map(is_known, request.commands)):
-                # Safety: apply stops the node at a command it does not know; it must never enter the log.
-                raise Unavailable("the leader does not know this command yet; finish the upgrade of the cluster")
-        except (Unavailable, DiskFull) as error:
-            served.refuse_all(error)
-            return
-        deadline_ns = now_ns + request.timeout_ms * NS_PER_MS
-        for command, waiter in zip(request.commands, served.waiters(), strict=True):
-            replica.proposals.add(Proposal(command, waiter, deadline_ns))
-        self._touched[replica.group] = replica
+        if Served(peer, request, self.send).propose(replica, now_ns, is_draining=self.is_draining):
+            self._touched[request.group] = self.replicas[request.group]
 
     def _take_durable(self, now_ns: int) -> None:
         tickets, self._durable = self._durable, []
-        for ticket in tickets:
-            self._acknowledge(ticket, now_ns)
+        for done in tickets:
+            self._acknowledge(done, now_ns)
             # A replica that has left must not stand in the place of one that came after it.
-            hosted = filter(self.hosts, [note.replica for note in ticket.notes])
-            self._touched.update((replica.group, replica) for replica in hosted)
+            self._touched.update((note.replica.group, note.replica) for note in done.notes if self.hosts(note.replica))
 
     def _acknowledge(self, ticket: Ticket, now_ns: int) -> None:
         """Tell everybody that a frame of the log is durable."""
@@ -425,16 +426,19 @@ class Node:
     def _hand_out(self, touched: Iterable[Replica], now_ns: int) -> None:
         """Send what may leave and give the log its frame; where the disk is quick, what waited for that as well."""
         assert self._persister is not None
-        ticket = self._collect(touched, now_ns)
-        # The peers' disks work while this node's does.
-        self._outbox.send()
-        while ticket is not None and self._persister.submit(ticket):
+        while True:
+            records, notes = self._collect(touched)
+            # The peers' disks work while this node's does.
+            self._outbox.send()
+            if not records:
+                return
+            ticket = Ticket(self._log.append(records), notes, now_ns)
+            if not self._persister.submit(ticket):
+                return
             now_ns = self._now_ns()
             self._acknowledge(ticket, now_ns)
-            ticket = self._collect(touched, now_ns)
-            self._outbox.send()
 
-    def _collect(self, touched: Iterable[Replica], now_ns: int) -> Ticket | None:
+    def _collect(self, touched: Iterable[Replica]) -> tuple[list[LogRecord], list[Note]]:
         """Take every Ready: one frame of the log for all groups, messages into the outbox."""
         records, self._records = self._records, []
         notes: list[Note] = []
@@ -452,7 +456,7 @@ class Node:
             if task is not None:
                 records.append(persist_record(replica.group, task))
                 notes.append(Note(replica, task.mark, task.messages_after))
-        return Ticket(self._log.append(records), notes, now_ns) if records else None
+        return records, notes
 
     def _take_snapshots(self, snapshots: SnapshotHost, replica: Replica, ready: Ready) -> None:
         """Send what is wanted; put in force what the log has switched to, before its entries that follow are taken."""
@@ -469,7 +473,7 @@ class Node:
         for replica in touched:
             if not self.hosts(replica):
                 continue  # the catalog has just said so, in this very loop
-            has_more = bool(replica.to_apply)
+            has_more = replica.has_to_apply(now_ns)
             if has_more and (not served or self._now_ns() < until_ns + APPLY_SLICE_MS * NS_PER_MS):
                 served.append(replica)
                 before, before_bytes = replica.applied_entries, replica.applied_bytes
@@ -477,10 +481,9 @@ class Node:
                 if replica.applied_entries != before:
                     self.metrics.applied_entries.value += replica.applied_entries - before
                     self.metrics.applied_bytes.value += replica.applied_bytes - before_bytes
-                    if replica.digest_taken is not None:
-                        self._tell_digest(replica)
+                    self._digests.tell(replica, self._outbox.put)
                     self._on_applied(replica)
-            if has_more or replica.core.has_ready() or replica.proposals.queued or replica.reads.asking:
+            if has_more or replica.core.has_ready() or replica.proposals.is_due or replica.reads.asking:
                 self.touch(replica)
             replica.look_ahead()
         for replica in served:
@@ -488,13 +491,3 @@ class Node:
             again = self._touched.pop(replica.group, None)
             if again is not None:
                 self._touched[replica.group] = again
-
-    def _tell_digest(self, replica: Replica) -> None:
-        assert replica.digest_taken is not None
-        index, digest = replica.digest_taken
-        replica.digest_taken = None
-        voters = replica.core.configuration.voters
-        message = self._digests.took(replica.group, index, digest, voters)
-        for peer in voters:
-            if peer != self.node:
-                self._outbox.put(peer, replica.group, message)

@@ -52,6 +52,8 @@ class Proposals:
 
     group: GroupId
     queued: list[Proposal] = field(default_factory=list)
+    is_due: bool = False
+    """The next turn takes what is queued."""
     in_flight: deque[Batch] = field(default_factory=deque)
     waiting_count: int = 0
     in_flight_bytes: int = 0
@@ -59,6 +61,11 @@ class Proposals:
     """Since this replica came into being."""
 
     def add(self, proposal: Proposal) -> None:
+        self.add_patient(proposal)
+        self.is_due = True
+
+    def add_patient(self, proposal: Proposal) -> None:
+        """Queue a command that no turn is begun for."""
         self.queued.append(proposal)
         self.waiting_count += 1
         self.added_count += 1
@@ -66,6 +73,7 @@ class Proposals:
     def take(self) -> list[list[Proposal]]:
         """Take what is queued, cut into the proposals of one entry each."""
         queued, self.queued = self.queued, []
+        self.is_due = False
         return cut(queued)
 
     def sent(self, term: Term, index: Index, proposals: list[Proposal], byte_count: int) -> None:
@@ -126,6 +134,7 @@ class Proposals:
         """Answer everybody: this node stops, or the group is gone."""
         self.refuse(self.queued, error)
         self.queued = []
+        self.is_due = False
         while self.in_flight:
             batch = self.in_flight.popleft()
             self._forget(batch)
@@ -135,6 +144,7 @@ class Proposals:
         expired = [proposal for proposal in self.queued if proposal.deadline_ns <= now_ns]
         if expired:
             self.queued = [proposal for proposal in self.queued if proposal.deadline_ns > now_ns]
+            self.is_due = self.is_due and bool(self.queued)
             self.refuse(expired, DeadlineExceeded("the write was not proposed in time"))
 
     def _forget(self, batch: Batch) -> None:

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from raftdoc.errors import DiskFull, NoLeader, NotLeader, OverBudget, RaftdocError, Unavailable
-from raftdoc.ids import GroupId, Incarnation, Index
-from raftdoc.node.digests import DIGEST_INTERVAL_ENTRIES
+from raftdoc.ids import CATALOG_GROUP, GroupId, Incarnation, Index
+from raftdoc.limits import APPLY_REST_MS, DIGEST_INTERVAL_ENTRIES, NS_PER_MS
 from raftdoc.node.health import Verdict
 from raftdoc.node.proposals import Proposals
 from raftdoc.node.reads import Reads
@@ -60,6 +60,7 @@ class Replica:
         "matched_everywhere",
         "proposals",
         "reads",
+        "rests_until_ns",
         "to_apply",
     )
 
@@ -71,6 +72,8 @@ class Replica:
         self.proposals = Proposals(group)
         self.reads = Reads()
         self.to_apply: deque[Entry] = deque()
+        self.rests_until_ns = 0
+        """All was applied that was there; until then more may come together."""
         self.is_busy = False
         """The engine refused the last apply; it is tried again at the next tick."""
         self.due_ns = 0
@@ -127,6 +130,7 @@ class Replica:
         core = self.core
         if verdict.is_clock_suspect:
             core.on_clock_suspect(now_ns)
+            self.rests_until_ns = 0
         if verdict.stall_changed is not None:
             core.on_disk_stalled(verdict.stall_changed, now_ns)
         if verdict.full_changed is not None:
@@ -135,11 +139,14 @@ class Replica:
             core.transfer(None, now_ns)
         core.tick(now_ns, may_campaign=not verdict.is_wall_clock_skewed)
         self._sweep(now_ns)
+        self.proposals.is_due = bool(self.proposals.queued)
 
     def look_ahead(self) -> None:
         """Find anew when the next tick is due: with what waits here, at once."""
         is_waiting = self.is_busy or self.proposals.waiting_count or self.reads.waiting_count
         self.due_ns = 0 if is_waiting else self.core.due_ns()
+        if self.to_apply:
+            self.due_ns = min(self.due_ns, self.rests_until_ns)
 
     def _refusal(self, rejection: Rejection) -> RaftdocError:
         if rejection.reason is RejectReason.OVER_BUDGET:
@@ -149,6 +156,14 @@ class Replica:
         if rejection.reason is RejectReason.DISK_STALLED:
             return Unavailable("the leader's disk does not answer")
         return NotLeader(self.group, rejection.leader)
+
+    def has_to_apply(self, now_ns: int) -> bool:
+        """Return whether to apply now: where nobody waits for it, a few entries come together first."""
+        if not self.to_apply or now_ns >= self.rests_until_ns:
+            return bool(self.to_apply)
+        # A leader's clients wait, those of a leader that was, who reads here, and whoever acts upon the catalog.
+        is_waited_for = self.is_leader or self.proposals.in_flight or self.reads.applying
+        return bool(is_waited_for) or self.group == CATALOG_GROUP
 
     def apply(self, until_ns: int, now_ns: int) -> bool:
         """Apply one slice of what is committed and answer who waited for it; return whether there is more to do now.
@@ -173,7 +188,10 @@ class Replica:
         self.applied_bytes += sum(len(entry.payload) for entry in entries)
         self.applied_entries += len(entries)
         self._answer(entries, results, now_ns)
-        return bool(self.to_apply)
+        has_more = bool(self.to_apply)
+        if not (has_more or self.core.has_ready()):
+            self.rests_until_ns = now_ns + APPLY_REST_MS * NS_PER_MS
+        return has_more
 
     def apply_until(self, until_ns: int, now_ns: int, read_ns: Callable[[], int]) -> bool:
         """Apply slices, at least one, until the time is used up; return whether there is more to do now."""

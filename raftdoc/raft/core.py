@@ -122,6 +122,12 @@ class Raft:
         else:
             self._follower_reads.ask(context, now_ns)
 
+    def is_late(self, sender: NodeId, message: AppendResponse) -> bool:
+        """Return whether stepping an acknowledgement may wait until there is something else to do."""
+        leader, state = self._leader, self._state
+        is_current = message.term == state.term and message.boot_id == state.settings.boot_id
+        return is_current and leader is not None and leader.is_late(sender, message)
+
     def lease_valid(self, now_ns: int) -> bool:
         """Return whether this node may answer a linearizable read now, if it has applied all that it committed."""
         leader = self._leader

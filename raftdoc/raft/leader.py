@@ -153,6 +153,19 @@ class Leader:
         if progress.next_index <= self._state.log.last_index:
             self._replication.fill(sender, progress, now_ns)
 
+    def is_late(self, sender: NodeId, message: AppendResponse) -> bool:
+        """Return whether an acknowledgement moves nothing on, so that it may wait for the next turn."""
+        progress = self._progress.get(sender)
+        return (
+            progress is not None
+            and message.success
+            and message.match_index <= self._state.commit_index
+            and message.read_round <= progress.acked_round
+            and progress.next_index > self._state.log.last_index
+            and self.transfer.target is None
+            and not self._reconfiguration.is_busy
+        )
+
     def on_heartbeat_response(self, sender: NodeId, message: HeartbeatResponse, now_ns: int) -> None:
         progress = self._progress.get(sender)
         if progress is None or self.heard(sender, message, now_ns):

@@ -273,7 +273,13 @@ class Lone:
         self, peer: NodeId, match: int, *, sent_ns: int = 0, read_round: int = 0, term: int = 0, boot_id: int = 0
     ) -> None:
         """Have a peer acknowledge the log up to match."""
-        response = AppendResponse(
+        self.step(peer, self.ack(match, sent_ns=sent_ns, read_round=read_round, term=term, boot_id=boot_id))
+
+    def ack(
+        self, match: int, *, sent_ns: int = 0, read_round: int = 0, term: int = 0, boot_id: int = 0
+    ) -> AppendResponse:
+        """Return an acknowledgement, for a test that hands it in itself."""
+        return AppendResponse(
             Term(term) or self.core.term,
             True,
             Index(match),
@@ -285,7 +291,6 @@ class Lone:
             read_round,
             BootId(boot_id or self.boot_id),
         )
-        self.step(peer, response)
 
     def refusal_of(self, peer: NodeId, prev: int, conflict: tuple[int, int], *, age_ms: int = 0) -> None:
         """Have a peer refuse an append after prev, sent age_ms ago; conflict is (index, term)."""

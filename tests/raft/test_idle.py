@@ -7,9 +7,9 @@ from collections.abc import Callable
 import pytest
 
 from raftdoc.ids import NodeId
-from raftdoc.raft.messages import AppendEntries, HeartbeatResponse
+from raftdoc.raft.messages import AppendEntries, AppendResponse, HeartbeatResponse
 
-from .lone import HEARTBEAT_MS, MS, N2, N3, W_MS, Lone, entries
+from .lone import HEARTBEAT_MS, MS, N2, N3, N4, W_MS, Lone, entries
 
 
 def follower(**changes: object) -> Lone:
@@ -166,3 +166,67 @@ def test_groups_of_one_node_beat_at_the_same_times() -> None:
     lone = leader()
     lone.tick(37)
     assert lone.core.due_ns() % (HEARTBEAT_MS * MS) == 0
+
+
+def quorate() -> Lone:
+    """Return a leader that has committed all it has with n2; n3 has been sent it, and has not answered."""
+    lone = Lone().elect()
+    lone.propose()
+    lone.persist()
+    lone.ack_of(N2, 2)
+    assert lone.core.commit_index == 2
+    return lone
+
+
+def test_an_acknowledgement_of_what_is_committed_may_wait() -> None:
+    lone = quorate()
+    assert lone.core.is_late(N3, lone.ack(2))
+    lone.ack_of(N3, 2)
+    assert not lone.core.has_ready()
+
+
+@pytest.mark.parametrize(
+    "ack",
+    [
+        lambda lone: lone.ack(3),
+        lambda lone: lone.ack(2)._replace(success=False),
+        lambda lone: lone.ack(2, term=9),
+        lambda lone: lone.ack(2, boot_id=9),
+        lambda lone: lone.ack(2, read_round=1),
+    ],
+    ids=["commits", "refuses", "of another term", "to another life", "confirms a read"],
+)
+def test_an_acknowledgement_that_says_more_does_not_wait(ack: Callable[[Lone], AppendResponse]) -> None:
+    lone = quorate()
+    assert not lone.core.is_late(N3, ack(lone))
+
+
+def lagging() -> Lone:
+    """Return a leader whose window to n3 is full: more is to follow its answer."""
+    lone = Lone(inflight_messages_max=1).elect()
+    lone.propose()
+    lone.propose()
+    lone.persist()
+    lone.ack_of(N2, 2)
+    lone.ack_of(N2, 3)
+    return lone
+
+
+def handing_over() -> Lone:
+    lone = quorate()
+    lone.transfer(N3)
+    return lone
+
+
+def changing() -> Lone:
+    lone = quorate()
+    lone.change((N2, N3), learners=(N4,))
+    lone.persist()
+    return lone
+
+
+@pytest.mark.parametrize("make", [lagging, handing_over, changing, follower, failed])
+def test_no_acknowledgement_waits_where_something_follows_it(make: Callable[[], Lone]) -> None:
+    lone = make()
+    assert not lone.core.is_late(N3, lone.ack(2))
+    assert not lone.core.is_late(N4, lone.ack(2))
