@@ -91,13 +91,9 @@ class Runtime:
         self._writer = LogWriter(self._log, loop, on_done=self.node.persisted, on_failed=self.node.persist_failed)
         self.node.start(self._writer)
         self._directory = Directory(self.node, settings.peers, settings.dial)
+        cache_bytes, phase = settings.log_cache_bytes, random.random()
         self._maintenance = Maintenance(
-            self.node,
-            self._log,
-            self._engine,
-            on_fatal,
-            cache_bytes_max=settings.log_cache_bytes,
-            phase=random.random(),
+            self.node, self._log, self._engine, on_fatal, cache_bytes_max=cache_bytes, phase=phase
         )
         self._reconciler = Reconciler(self.node, self._directory, self._factory, self._transport.set_peers)
         self._host_snapshots(random)
