@@ -147,6 +147,9 @@ class Dispatcher:
             call.channel.abort()
             return
         self._answer(call, self._attempt(call, lambda call: finish(call, future.result())))
+        if not self.waiting:
+            # Nobody else is about to be answered in this turn of the loop.
+            call.channel.flush()
 
     def _respond(self, call: Call, reply: Reply) -> None:
         status, fields, content = reply

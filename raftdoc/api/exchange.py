@@ -57,6 +57,9 @@ class Channel(Protocol):
     async def stream(self, call: Call, status: int, fields: str, pieces: AsyncIterator[bytes]) -> None:
         """Send the answer piece by piece."""
 
+    def flush(self) -> None:
+        """Write the answers that are held back."""
+
     def write_continue(self) -> None:
         """Tell a client that waits for it to send its body."""
 

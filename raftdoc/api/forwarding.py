@@ -22,6 +22,7 @@ from raftdoc.limits import BULK_BYTES_MAX, NS_PER_MS, NS_PER_S
 FORWARDED: Final = "Raftdoc-Forwarded"
 CONNECTIONS_MAX: Final = 256
 CHUNK_BYTES: Final = 64 * 1024
+READING: Final = frozenset({"GET", "HEAD"})
 
 _OWN: Final = frozenset(
     {
@@ -164,6 +165,8 @@ async def _once(request: ClientRequest, send: ClientHandlerType) -> ClientRespon
     By itself it sends PUT and DELETE a second time where a kept connection breaks, and tells only how that went: a
     write that was done would be said to have reached nobody, or be done twice, the second time after later ones.
     """
+    if request.method in READING:
+        return await send(request)
     try:
         return await send(request)
     except aiohttp.ClientConnectorError:

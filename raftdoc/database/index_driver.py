@@ -82,7 +82,7 @@ class IndexDriver:
                     command = commands.build_index(*build.ref, start, stop)
                     steps.append(self._start(replica, command, is_patient=pace.is_busy))
                     start = stop
-                    # An entry is applied in one go: let the turn take each step into its own.
+                    # An entry is applied in one go. Where nobody else writes, the turn takes each step into its own.
                     await asyncio.sleep(pace.next_step_s())
                     continue
                 outcome = await steps.popleft()

@@ -174,7 +174,8 @@ class LogWriter:
         """Take note that tickets are durable, and of how long the disk took."""
         took_ns, self._fsync_ns = self._log.fsync_ns_total - self._fsync_ns, self._log.fsync_ns_total
         if took_ns > LOG_LOOP_WRITE_US_MAX * NS_PER_US:
-            self._quick_from_ns = tickets[-1].submitted_ns + took_ns * LOG_LOOP_WRITE_PAUSE
+            pause_until_ns = tickets[-1].submitted_ns + took_ns * LOG_LOOP_WRITE_PAUSE
+            self._quick_from_ns = max(self._quick_from_ns, pause_until_ns)
         for ticket in tickets:
             assert self._unfinished[0] is ticket, "completions come in the order of submission"
             self._unfinished.popleft()

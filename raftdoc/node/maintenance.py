@@ -167,7 +167,7 @@ class Maintenance:
         return await asyncio.get_running_loop().run_in_executor(self._executor, work)
 
     async def close(self, *, is_flushing: bool = True) -> None:
-        """Wait for what runs, then flush once more, as far as there is space: the next start replays nothing."""
+        """Wait for what runs, then flush once more, as far as there is space: the next start replays little."""
         if self._running is not None:
             await self._running
         if is_flushing:

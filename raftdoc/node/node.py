@@ -165,13 +165,15 @@ class Node:
     # What the database asks -----------------------------------------------------------------------
 
     def propose(self, replica: Replica, proposal: Proposal, *, is_patient: bool = False) -> None:
-        """Queue a command on the leader's replica, which is hosted; its waiter has the Outcome once it is applied here.
+        """Queue a command on the leader's replica; its waiter has the Outcome once it is applied here.
 
         A patient one goes with the next turn that proposes anything, or with the next tick.
 
         Raises:
             NotLeader, OverBudget, Draining, DiskFull: nothing was proposed.
         """
+        if not self.hosts(replica):
+            raise NotLeader(replica.group, None)
         admit(replica, is_draining=self.is_draining)
         if is_patient:
             replica.proposals.add_patient(proposal)
@@ -246,6 +248,7 @@ class Node:
         """
         replica = self.replicas.pop(group)
         self._touched.pop(group, None)
+        self._patient.pop(group, None)
         replica.close(error)
         self._digests.forget(group)
         self.staleness.forget_group(group)

@@ -162,7 +162,7 @@ class Replica:
         if not self.to_apply or now_ns >= self.rests_until_ns:
             return bool(self.to_apply)
         # A leader's clients wait, those of a leader that was, who reads here, and whoever acts upon the catalog.
-        is_waited_for = self.is_leader or self.proposals.in_flight or self.reads.applying
+        is_waited_for = self.is_leader or self.proposals.in_flight or self.reads.waiting_count
         return bool(is_waited_for) or self.group == CATALOG_GROUP
 
     def apply(self, until_ns: int, now_ns: int) -> bool:

@@ -94,3 +94,12 @@ async def test_a_patient_command_of_a_group_that_leaves_is_refused() -> None:
         world.node("n1").remove_replica(replica.group, NotLeader(replica.group, None), is_gone=True)
         with pytest.raises(NotLeader):
             await patient
+
+
+@pytest.mark.parametrize("is_patient", [False, True])
+async def test_nothing_is_proposed_to_a_replica_that_has_left(*, is_patient: bool) -> None:
+    async with World(count=1) as world:
+        replica = await database(world, "a")
+        world.node("n1").remove_replica(replica.group, NotLeader(replica.group, None), is_gone=True)
+        with pytest.raises(NotLeader):
+            propose(world, replica, "p", 10, is_patient=is_patient)

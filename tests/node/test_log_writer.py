@@ -120,6 +120,19 @@ async def test_slow_write_gives_the_next_ones_to_the_thread_for_a_while() -> Non
     bench.writer.close()
 
 
+async def test_slow_write_does_not_end_the_pause_after_a_slower_one() -> None:
+    bench = Bench()
+    bench.log.write_ns = 10 * SLOW_NS
+    bench.submit(0)
+    bench.log.write_ns = SLOW_NS
+    bench.submit(1, at_ns=1)
+    await bench.until_done(2)
+    bench.submit(2, at_ns=2 * PAUSE_NS)
+    await bench.until_done(3)
+    assert bench.log.written == [(0, True), (1, False), (2, False)]
+    bench.writer.close()
+
+
 async def test_disk_that_stays_slow_never_holds_the_loop_again() -> None:
     bench = Bench()
     bench.log.write_ns = SLOW_NS

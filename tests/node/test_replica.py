@@ -116,6 +116,13 @@ async def test_follower_applies_what_a_read_waits_for() -> None:
     assert replica.has_to_apply(lone.now_ns)
 
 
+async def test_follower_applies_while_it_is_asking_where_a_read_may_begin() -> None:
+    lone = follower()
+    replica = rested(lone)
+    replica.reads.ask(ReadWaiter(asyncio.get_running_loop().create_future(), 0))
+    assert replica.has_to_apply(lone.now_ns)
+
+
 def test_leader_that_was_applies_what_its_clients_wait_for() -> None:
     lone = follower()
     replica = rested(lone)
