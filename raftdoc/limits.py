@@ -199,6 +199,8 @@ BLOCK_CACHE_BYTES: Final = 64 * MIB
 
 # HTTP -------------------------------------------------------------------------------------------
 HTTP_CONNECTIONS_MAX: Final = 4096
+DESCRIPTORS_MIN: Final = 512
+"""Files of the state (256) and of the log, links to peers, and some clients."""
 HTTP_HEADER_BYTES_MAX: Final = 8190
 HTTP_PATH_BYTES_MAX: Final = 8190
 HTTP_PIPELINE_MAX: Final = 32

@@ -18,6 +18,7 @@ import uvloop
 
 from raftdoc.errors import Fatal
 from raftdoc.server.crash import crash, refuse_optimised_python, watch_threads
+from raftdoc.server.descriptors import claim_descriptors
 from raftdoc.server.runtime import Runtime
 from raftdoc.server.settings import Settings
 
@@ -37,6 +38,7 @@ def run(settings: Settings) -> int:
         Fatal: the node could not be started; nothing was changed that the next start does not repair.
     """
     refuse_optimised_python()
+    claim_descriptors()
     watch_threads()
     sys.setswitchinterval(GIL_SWITCH_INTERVAL_S)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

@@ -154,7 +154,8 @@ class DescriptorExhaustion(Plain):
         targets = [node for node in world.pick(("one", "leader")) if node not in world.hurt]
         for node in targets:
             pid = world.cluster.pid(node)
-            if pid is None:
+            # A process that is only starting is not meant: no program begins without descriptors.
+            if pid is None or not world.cluster.sockets(node):
                 continue
             count = len(os.listdir(f"/proc/{pid}/fd"))
             _, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
