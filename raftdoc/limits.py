@@ -86,7 +86,7 @@ INDEX_STEPS_IN_FLIGHT_MAX_BUSY: Final = 8
 """While others write: they go with their turns. All of them in one entry are applied in some 4 ms."""
 INDEX_STEP_DOCUMENTS_MAX_BUSY: Final = 52
 INDEX_STEP_INTERVAL_MS_BUSY: Final = 3
-"""Beside other writers, so many documents at a time and so often: 17,000 a second, a sixth of a core of each node."""
+"""Beside other writers, so many documents at a time and so often: 17,000 a second, some 20 % of a core of each node."""
 INDEX_BUSY_MS: Final = 250
 """After the last write of somebody else."""
 EXPIRE_DOCUMENTS_MAX: Final = 64

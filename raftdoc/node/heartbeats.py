@@ -3,6 +3,8 @@
 A node leads many groups, each of which tells every peer ten times a second that it is there. What leaves in one turn
 for one peer was built at one time, so all of it is one message. The peer asks each group's core whether there is
 anything new in it; where there is not, as almost always, no Ready and no message of its own is made for the group.
+
+And acknowledgements that say nothing new to anybody who waits: no turn is begun for them (`is_late`).
 """
 
 from __future__ import annotations
