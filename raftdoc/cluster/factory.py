@@ -177,6 +177,7 @@ class ReplicaFactory:
             inflight_bytes_max=INFLIGHT_BYTES_MAX,
             append_bytes_max=APPEND_BYTES_MAX,
             uncommitted_bytes_max=UNCOMMITTED_BYTES_MAX_GROUP,
+            holds_lone_entries=True,
             read_queue_max=READ_QUEUE_MAX,
             priority=0,
             cache_bytes_max=tuning.cache_bytes_max,

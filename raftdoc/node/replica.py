@@ -42,6 +42,9 @@ class StateMachine(Protocol):
             EngineBusy: nothing was written and nothing changed in memory; call again later.
         """
 
+    def prepare(self, entry: Entry) -> None:
+        """Work out what the entry after applied_index will do. It may never be applied: nobody is to see anything."""
+
 
 class Replica:
     """State is changed by the turn only. Nothing here awaits."""
@@ -147,6 +150,14 @@ class Replica:
         self.due_ns = 0 if is_waiting else self.core.due_ns()
         if self.to_apply:
             self.due_ns = min(self.due_ns, self.rests_until_ns)
+
+    def prepare(self) -> None:
+        """Have the next entry of a leader's clients worked out while a quorum takes it in: they wait for less then."""
+        in_flight = self.proposals.in_flight
+        if in_flight and not self.to_apply:
+            entry = self.core.uncommitted_entry()
+            if entry is not None and entry.index == self.machine.applied_index + 1:
+                self.machine.prepare(entry)
 
     def _refusal(self, rejection: Rejection) -> RaftdocError:
         if rejection.reason is RejectReason.OVER_BUDGET:

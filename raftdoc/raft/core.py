@@ -17,6 +17,7 @@ from raftdoc.raft.membership import CatchUp, MembershipChange
 from raftdoc.raft.messages import (
     AppendEntries,
     AppendResponse,
+    Entry,
     HeartbeatResponse,
     Message,
     ReadIndexRequest,
@@ -234,7 +235,7 @@ class Raft:
 
     def on_unreachable(self, peer: NodeId, now_ns: int) -> None:
         if self._leader is not None:
-            self._leader.on_unreachable(peer)
+            self._leader.on_unreachable(peer, now_ns)
 
     def compact(self, index: Index) -> None:
         """Let go of the log up to and including index, which is applied and durably so."""
@@ -335,6 +336,10 @@ class Raft:
         It belongs into a snapshot at index, and into the record that compacts the log up to there.
         """
         return self._state.configurations.at(index)
+
+    def uncommitted_entry(self) -> Entry | None:
+        """Return the first entry that is not committed, if there is one and it is in memory."""
+        return self._state.log.cached_at(Index(self._state.commit_index + 1))
 
     @property
     def term_start_index(self) -> Index:

@@ -107,12 +107,13 @@ class Leader:
         if self._state.is_disk_full and not self._state.has_handed_over:
             self._state.has_handed_over = True
             self.transfer.begin(None, now_ns)
+        if self._replication.is_holding:
+            self._replication.release(now_ns)
         if now_ns >= self._next_heartbeat_ns:
             # All groups of a node beat at the same times, so that what they say leaves together.
             interval_ns = self._state.settings.heartbeat_interval_ns
             self._next_heartbeat_ns = now_ns - now_ns % interval_ns + interval_ns
-            self._replication.heartbeat_all(now_ns)
-            self._replication.resend(now_ns)
+            self._replication.beat(now_ns)
             if self.reads.count:
                 self.reads.expire(now_ns)
             self._reconfiguration.tick(now_ns)
@@ -121,7 +122,7 @@ class Leader:
 
     def due_ns(self) -> int:
         """Return until when a tick would do nothing."""
-        if self._state.is_disk_full and not self._state.has_handed_over:
+        if self._replication.is_holding or (self._state.is_disk_full and not self._state.has_handed_over):
             return 0
         due_ns = min(self._next_heartbeat_ns, self._quorum_deadline_ns)
         return due_ns if self.transfer.target is None else min(due_ns, self.transfer.deadline_ns)
@@ -140,6 +141,8 @@ class Leader:
         if message.success:
             if progress.state is ProgressState.SNAPSHOT:
                 self._replication.leave_snapshot(progress, message.match_index)
+            if message.sent_ns:
+                progress.took(now_ns - message.sent_ns)
             if progress.matched(message.match_index, now_ns):
                 self._match_indexes[sender] = message.match_index
                 if self._reconfiguration.has_learners:
@@ -150,7 +153,7 @@ class Leader:
                 self.transfer.on_matched(sender)
         elif not self._replication.step_back(progress, message):
             return
-        if progress.next_index <= self._state.log.last_index:
+        if progress.next_index <= self._state.log.last_index and not progress.is_held:
             self._replication.fill(sender, progress, now_ns)
 
     def is_late(self, sender: NodeId, message: AppendResponse) -> bool:
@@ -161,7 +164,7 @@ class Leader:
             and message.success
             and message.match_index <= self._state.commit_index
             and message.read_round <= progress.acked_round
-            and progress.next_index > self._state.log.last_index
+            and (progress.next_index > self._state.log.last_index or progress.is_held)
             and self.transfer.target is None
             and not self._reconfiguration.is_busy
         )
@@ -180,7 +183,9 @@ class Leader:
         progress = self._progress.get(sender)
         if progress is None or progress.state is not ProgressState.REPLICATE:
             return False
-        if message.read_round > progress.acked_round or progress.next_index <= self._state.log.last_index:
+        if message.read_round > progress.acked_round:
+            return False
+        if progress.next_index <= self._state.log.last_index and not progress.is_held:
             return False
         self._heard(sender, progress, message.sent_ns, message.read_round, now_ns)
         return True
@@ -190,13 +195,15 @@ class Leader:
         self.read(Asker(sender, message.context, message.boot_id, now_ns), now_ns)
         progress = self._progress.get(sender)
         if progress is not None:
+            if progress.is_held:
+                self._replication.fill(sender, progress, now_ns)
             self._replication.heartbeat(sender, progress, now_ns)
 
-    def on_unreachable(self, peer: NodeId) -> None:
+    def on_unreachable(self, peer: NodeId, now_ns: int) -> None:
         """Take what was on the way to a peer for lost."""
         progress = self._progress.get(peer)
         if progress is not None:
-            progress.lost()
+            self._replication.lost(progress, now_ns)
 
     def on_snapshot_status(self, peer: NodeId, *, ok: bool, now_ns: int) -> None:
         """Take how the stream of the state to a peer has ended."""
@@ -239,9 +246,10 @@ class Leader:
         state.append(entry)
         if kind is EntryKind.CONFIGURATION:
             self._reconfiguration.configured(now_ns)
+        is_lone = not self._uncommitted
         self._uncommitted.append((entry.index, len(payload)))
         self._uncommitted_bytes += len(payload)
-        self._replication.send_entry(entry, now_ns)
+        self._replication.send_entry(entry, now_ns, is_lone=is_lone)
         return entry.index
 
     def _configure(self, configuration: Configuration, now_ns: int) -> Index:

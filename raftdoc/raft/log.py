@@ -108,6 +108,11 @@ class LogView:
         """Return the entries that are in memory: the newest, without a gap."""
         return self._entries
 
+    def cached_at(self, index: Index) -> Entry | None:
+        """Return an entry if it is in memory."""
+        position = index - self._offset
+        return self._entries[position] if 0 <= position < len(self._entries) else None
+
     def append(self, entry: Entry) -> None:
         """Add the entry that follows last_index."""
         assert entry.index == self.last_index + 1, (entry.index, self.last_index)

@@ -14,6 +14,9 @@ from enum import Enum
 
 from raftdoc.ids import Index
 
+ROUND_TRIPS = 8
+"""Over how many appends, about, the round trip is a mean."""
+
 
 class ProgressState(Enum):
     PROBE = "probe"
@@ -28,10 +31,12 @@ class Progress:
         "heard_ns",
         "inflight",
         "inflight_bytes",
+        "is_held",
         "is_paused",
         "match_index",
         "moved_ns",
         "next_index",
+        "round_trip_ns",
         "since_ns",
         "state",
     )
@@ -46,6 +51,10 @@ class Progress:
         self.inflight: deque[tuple[Index, int]] = deque()
         """REPLICATE: (last index, payload bytes) of each append that is out."""
         self.inflight_bytes = 0
+        self.is_held = False
+        """REPLICATE: what it lacks waits for what follows (`thrift`)."""
+        self.round_trip_ns = 0
+        """How long the peer takes of late to make entries durable and say so; 0: not known."""
         self.acked_round = 0
         """The newest round of ReadIndex that the peer has acknowledged."""
         self.heard_ns = now_ns
@@ -91,10 +100,15 @@ class Progress:
             self.next_index = Index(index + 1)
         return True
 
+    def took(self, round_trip_ns: int) -> None:
+        """Note how long an append has taken."""
+        before_ns = self.round_trip_ns or round_trip_ns
+        self.round_trip_ns = max(1, before_ns + (round_trip_ns - before_ns) // ROUND_TRIPS)
+
     def probe(self, next_index: Index) -> None:
         """Begin again from what is certain, or from a hint above it."""
         self.state = ProgressState.PROBE
-        self.is_paused = False
+        self.is_paused = self.is_held = False
         self.inflight.clear()
         self.inflight_bytes = 0
         self.next_index = Index(max(next_index, self.match_index + 1))
@@ -127,6 +141,11 @@ class Progress:
         """
         if self.is_paused and heartbeat_sent_ns - self.moved_ns >= patience_ns:
             self.is_paused = False
+
+    @property
+    def is_idle(self) -> bool:
+        """Return whether nothing is out, and what is sent now is the next that the peer sees."""
+        return self.state is ProgressState.REPLICATE and not self.inflight
 
     def is_stuck(self, now_ns: int, patience_ns: int) -> bool:
         """Return whether appends are out and none was acknowledged for long: they are taken for lost."""

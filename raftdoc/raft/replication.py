@@ -10,6 +10,7 @@ from raftdoc.ids import Index, NodeId, Term
 from raftdoc.raft.messages import AppendEntries, AppendResponse, Entry
 from raftdoc.raft.progress import Progress, ProgressState
 from raftdoc.raft.state import State
+from raftdoc.raft.thrift import Thrift
 
 RESEND_HEARTBEATS = 5
 """An append that is not acknowledged for so many heartbeat intervals is taken for lost."""
@@ -18,7 +19,7 @@ RESEND_HEARTBEATS = 5
 class Replication:
     """Of one term of leadership. While the own disk stalls nothing leaves: followers have to be free to elect (L8)."""
 
-    __slots__ = ("_state", "progress", "round")
+    __slots__ = ("_state", "_thrift", "is_holding", "progress", "round")
 
     def __init__(self, state: State, now_ns: int) -> None:
         self._state = state
@@ -27,6 +28,9 @@ class Replication:
         next_index = Index(state.log.last_index + 1)
         self.progress: dict[NodeId, Progress] = {}
         """Of every member, and of those that a configuration leaves out which is not committed yet."""
+        self._thrift = Thrift(state, self.progress)
+        self.is_holding = False
+        """Something is held back until the next tick at the latest."""
         self._add_members(next_index, now_ns)
 
     def follow_members(self, now_ns: int) -> None:
@@ -34,6 +38,7 @@ class Replication:
 
         Whom it left out still gets it, so that they may learn that they have no part any more.
         """
+        self._thrift.forget()
         known = set(self.progress)
         self._add_members(self._state.log.last_index, now_ns)
         for peer in self.progress.keys() - known:
@@ -41,6 +46,7 @@ class Replication:
 
     def dismiss_strangers(self, now_ns: int) -> None:
         """Leave alone who is no member any more, after a last word about what is committed."""
+        self._thrift.forget()
         members = self._state.configuration.members()
         for peer in [peer for peer in self.progress if peer not in members]:
             self.heartbeat(peer, self.progress.pop(peer), now_ns)
@@ -50,13 +56,16 @@ class Replication:
             if peer != self._state.settings.node and peer not in self.progress:
                 self.progress[peer] = Progress(next_index, now_ns)
 
-    def send_entry(self, entry: Entry, now_ns: int) -> None:
+    def send_entry(self, entry: Entry, now_ns: int, *, is_lone: bool) -> None:
         """Send the entry that was just appended; those who are not up to it get what they lack (P4)."""
-        state = self._state
+        state, thrift = self._state, self._thrift
         settings = state.settings
         message: AppendEntries | None = None
+        quick = thrift.quick(entry) if is_lone else ()
         for peer, progress in self.progress.items():
-            if progress.next_index != entry.index:
+            if quick and peer not in quick and thrift.may_wait(progress, entry):
+                progress.is_held = self.is_holding = True
+            elif progress.next_index != entry.index:
                 self.fill(peer, progress, now_ns)
             elif not (
                 state.is_disk_stalled or progress.is_full(settings.inflight_messages_max, settings.inflight_bytes_max)
@@ -72,6 +81,7 @@ class Replication:
         settings, log = state.settings, state.log
         if state.is_disk_stalled:
             return
+        progress.is_held = False
         while progress.next_index <= log.last_index:
             if progress.is_full(settings.inflight_messages_max, settings.inflight_bytes_max):
                 return
@@ -82,6 +92,19 @@ class Replication:
             entries = tuple(log.entries(progress.next_index, log.last_index, settings.append_bytes_max))
             state.send(peer, self._append(progress.next_index, entries, now_ns))
             progress.sent(entries[-1].index, sum([len(entry.payload) for entry in entries]), now_ns)
+
+    def release(self, now_ns: int) -> None:
+        """Send what was held back."""
+        self.is_holding = self._state.is_disk_stalled
+        for peer, progress in self.progress.items():
+            if progress.is_held:
+                self.fill(peer, progress, now_ns)
+
+    def lost(self, progress: Progress, now_ns: int) -> None:
+        """Take what was on the way to a peer for lost; somebody else may have to make up the quorum."""
+        progress.lost()
+        self._thrift.forget()
+        self.release(now_ns)
 
     def step_back(self, progress: Progress, message: AppendResponse) -> bool:
         """Find where the logs may agree, skipping whole terms; return whether to send from there.
@@ -118,6 +141,12 @@ class Replication:
             if progress.is_stuck(now_ns, patience_ns):
                 progress.probe(Index(progress.match_index + 1))
                 self.fill(peer, progress, now_ns)
+
+    def beat(self, now_ns: int) -> None:
+        """Do what a leader does at every heartbeat interval."""
+        self._thrift.choose()
+        self.heartbeat_all(now_ns)
+        self.resend(now_ns)
 
     def heartbeat_all(self, now_ns: int) -> None:
         for peer, progress in self.progress.items():

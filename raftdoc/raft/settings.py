@@ -61,6 +61,8 @@ class RaftSettings:
     uncommitted_bytes_max: int
     read_queue_max: int
     cache_bytes_max: int
+    holds_lone_entries: bool = False
+    """An entry with nothing uncommitted before it goes to a quick quorum first: see `thrift`."""
     priority: int = 0
     """The higher, the sooner a node campaigns; 0 or more."""
     refuse_votes_after_boot: bool = True

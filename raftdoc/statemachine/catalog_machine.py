@@ -26,7 +26,7 @@ from raftdoc.statemachine.digest import machine_digest
 from raftdoc.statemachine.dispatch import apply_commands, holds_commands
 from raftdoc.statemachine.outcome import Outcome, RequestRecord
 from raftdoc.statemachine.requests import Requests
-from raftdoc.statemachine.staging import Staged, load_number, load_progress
+from raftdoc.statemachine.staging import Prepared, Staged, load_number, load_progress
 from raftdoc.storage.engine import Engine
 from raftdoc.storage.keyspace import GroupKeys
 
@@ -52,6 +52,7 @@ class CatalogMachine:
         self._databases = load_databases(engine, keys)
         self._next_group = GroupId(load_number(engine, keys, NEXT_GROUP_NAME, FIRST_GROUP))
         self._rebalancing = load_rebalancing(engine, keys)
+        self._prepared: Prepared[CatalogSlice] | None = None
 
     @property
     def applied_index(self) -> Index:
@@ -107,9 +108,30 @@ class CatalogMachine:
         """
         if not entries:
             return []
-        staged = Staged(self._engine, self._keys, self._progress)
-        target = CatalogSlice(
-            staged,
+        prepared, self._prepared = self._prepared, None
+        if prepared is not None and prepared.entry is entries[0]:
+            target, outcomes = prepared.target, [prepared.outcomes]
+        else:
+            target, outcomes = self._slice(), []
+        outcomes += [self._apply_entry(target, entry) for entry in entries[len(outcomes) :]]
+        staged = target.staged
+        staged.finish()
+        self._engine.write(staged.changes)
+        self._commit(target)
+        return outcomes
+
+    def prepare(self, entry: Entry) -> None:
+        """Work out what the entry after applied_index will do, which may never be applied: nothing is changed by it.
+
+        `apply` goes on from there if it is given this very entry next. Raises what `apply` raises.
+        """
+        if self._prepared is None or self._prepared.entry is not entry:
+            target = self._slice()
+            self._prepared = Prepared(entry, target, self._apply_entry(target, entry))
+
+    def _slice(self) -> CatalogSlice:
+        return CatalogSlice(
+            Staged(self._engine, self._keys, self._progress),
             self._cluster,
             self._nodes,
             self._databases,
@@ -117,11 +139,6 @@ class CatalogMachine:
             self._rebalancing,
             CATALOG_HANDLERS,
         )
-        outcomes = [self._apply_entry(target, entry) for entry in entries]
-        staged.finish()
-        self._engine.write(staged.changes)
-        self._commit(target)
-        return outcomes
 
     def _apply_entry(self, target: CatalogSlice, entry: Entry) -> list[Outcome]:
         target.staged.begin(entry)

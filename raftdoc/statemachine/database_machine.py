@@ -30,7 +30,7 @@ from raftdoc.statemachine.index_records import IndexInfo
 from raftdoc.statemachine.outcome import CollectionInfo, Outcome, RequestRecord, StoredDocument
 from raftdoc.statemachine.reader import DatabaseReader
 from raftdoc.statemachine.requests import Requests
-from raftdoc.statemachine.staging import Staged, load_number, load_progress
+from raftdoc.statemachine.staging import Prepared, Staged, load_number, load_progress
 from raftdoc.storage.engine import Engine
 from raftdoc.storage.keyspace import GroupKeys, prefix_stop
 
@@ -71,6 +71,7 @@ class DatabaseMachine:
             self._note_driven(collection)
         closed = engine.get(keys.meta(CLOSED_NAME))
         self._closed = None if closed is None else closed.decode()
+        self._prepared: Prepared[DatabaseSlice] | None = None
 
     @property
     def applied_index(self) -> Index:
@@ -107,24 +108,39 @@ class DatabaseMachine:
         """
         if not entries:
             return []
-        staged = Staged(self._engine, self._keys, self._progress)
-        target = DatabaseSlice(
-            staged,
+        prepared, self._prepared = self._prepared, None
+        if prepared is not None and prepared.entry is entries[0]:
+            target, outcomes = prepared.target, [prepared.outcomes]
+        else:
+            target, outcomes = self._slice(), []
+        staged = target.staged
+        for entry in entries[len(outcomes) :]:
+            if outcomes and self._changes_max is not None and len(staged.changes) >= self._changes_max:
+                break
+            outcomes.append(self._apply_entry(target, entry))
+        target.finish()
+        self._engine.write(staged.changes)
+        self._commit(target)
+        return outcomes
+
+    def prepare(self, entry: Entry) -> None:
+        """Work out what the entry after applied_index will do, which may never be applied: nothing is changed by it.
+
+        `apply` goes on from there if it is given this very entry next. Raises what `apply` raises.
+        """
+        if self._prepared is None or self._prepared.entry is not entry:
+            target = self._slice()
+            self._prepared = Prepared(entry, target, self._apply_entry(target, entry))
+
+    def _slice(self) -> DatabaseSlice:
+        return DatabaseSlice(
+            Staged(self._engine, self._keys, self._progress),
             OPEN_HANDLERS if self._closed is None else CLOSED_HANDLERS,
             self._collections,
             next_collection_id=self._next_collection_id,
             dropped=self._dropped,
             closed=self._closed,
         )
-        outcomes = []
-        for entry in entries:
-            outcomes.append(self._apply_entry(target, entry))
-            if self._changes_max is not None and len(staged.changes) >= self._changes_max:
-                break
-        target.finish()
-        self._engine.write(staged.changes)
-        self._commit(target)
-        return outcomes
 
     def _apply_entry(self, target: DatabaseSlice, entry: Entry) -> list[Outcome]:
         target.staged.begin(entry)

@@ -1,13 +1,14 @@
 """What one call of apply is about to change: an overlay over the engine, and a copy of the counters.
 
 Nothing that a machine keeps in memory is touched while entries are applied. When the engine has taken the
-changes, the machine takes over the copies; when it refuses, they are dropped and the call can be repeated.
+changes, the machine takes over the copies; when it refuses, they are dropped and the call can be repeated. So an entry
+can be worked out before it is committed, too: nobody sees anything of it, and if it never is, it is dropped.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final, Generic, NamedTuple, TypeVar
 
 import msgpack
 from xxhash import xxh3_64_digest, xxh3_128_intdigest
@@ -17,6 +18,7 @@ from raftdoc.ids import REVISION_ORDINAL_BITS, Index
 from raftdoc.limits import APPLY_FETCH_KEYS
 from raftdoc.raft.messages import Entry
 from raftdoc.statemachine.commands import FEATURE_LEVEL
+from raftdoc.statemachine.outcome import Outcome
 from raftdoc.storage.engine import Changes, Engine
 from raftdoc.storage.keyspace import GroupKeys
 
@@ -70,6 +72,17 @@ class Made(NamedTuple):
 
     expiry_key: bytes
     expires_ms: int
+
+
+_T = TypeVar("_T")
+
+
+class Prepared(NamedTuple, Generic[_T]):
+    """A slice that was begun with an entry before it was to be applied."""
+
+    entry: Entry
+    target: _T
+    outcomes: list[Outcome]
 
 
 class Staged:

@@ -96,9 +96,31 @@ CORE_MUTANTS = (
     M(
         "entries sent with a stalled disk (L8)",
         "replication",
-        "        if state.is_disk_stalled:\n            return\n        while",
-        "        while",
+        "        if state.is_disk_stalled:\n            return\n        progress.is_held = False",
+        "        progress.is_held = False",
         "test_lease:test_l8_stalled_leader_sends_no_entries_that_would_keep_its_followers_from_electing",
+    ),
+    # What is held back
+    M(
+        "what is held back stays so",
+        "leader",
+        "        if self._replication.is_holding:\n            self._replication.release(now_ns)\n",
+        "",
+        "test_thrift:test_lone_entry_goes_to_the_quickest_peer_and_to_the_other_at_the_next_tick",
+    ),
+    M(
+        "what is held back forgotten while the disk stalls",
+        "replication",
+        "self.is_holding = self._state.is_disk_stalled",
+        "self.is_holding = False",
+        "test_thrift:test_stalled_disk_holds_back_until_it_works_again",
+    ),
+    M(
+        "waiting for a peer whose link broke",
+        "replication",
+        "        self._thrift.forget()\n        self.release(now_ns)\n",
+        "",
+        "test_thrift:test_link_that_breaks_ends_the_waiting",
     ),
     # Votes and terms
     M(

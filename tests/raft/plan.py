@@ -63,6 +63,7 @@ class Plan:
     append_bytes_max: int = 1 << 20
     cache_bytes_max: int = 1 << 20
     uncommitted_bytes_max: int = 1 << 20
+    holds_lone_entries: bool = True
     duration_ns: int = 4_000 * MS
 
     @property
@@ -141,4 +142,5 @@ def _draw_for_all(random: Random) -> Plan:
         append_bytes_max=choice((1, 60, 1 << 20)),
         cache_bytes_max=choice((1, 600, 1 << 20)),
         uncommitted_bytes_max=choice((100, 1 << 20)),
+        holds_lone_entries=random.random() < 0.7,
     )

@@ -126,6 +126,7 @@ class World:
                 inflight_bytes_max=1 << 16,
                 append_bytes_max=plan.append_bytes_max,
                 uncommitted_bytes_max=plan.uncommitted_bytes_max,
+                holds_lone_entries=plan.holds_lone_entries,
                 read_queue_max=50,
                 cache_bytes_max=plan.cache_bytes_max,
                 priority=number if plan.has_priorities else 0,

@@ -82,6 +82,13 @@ STATE = (
         test="statemachine/test_slices.py::test_busy_engine_changes_nothing_and_the_call_can_be_repeated",
     ),
     Fault(
+        "an entry worked out ahead taken for the one that replaced it",
+        "raftdoc.statemachine.database_machine",
+        "prepared.entry is entries[0]",
+        "prepared.entry.index == entries[0].index",
+        test="statemachine/test_slices.py::test_entry_that_is_worked_out_ahead_changes_nothing_before_it_is_applied",
+    ),
+    Fault(
         "one revision for all changes of an entry",
         "raftdoc.statemachine.staging",
         "        self.ordinal = ordinal + 1\n",

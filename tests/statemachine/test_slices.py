@@ -76,6 +76,34 @@ def test_busy_engine_changes_nothing_and_the_call_can_be_repeated(history, rando
 
 
 @settings(max_examples=200)
+@given(histories, histories, st.randoms(use_true_random=False))
+def test_entry_that_is_worked_out_ahead_changes_nothing_before_it_is_applied(history, other_history, random) -> None:
+    """Neither the one that is applied then, however many follow, nor one that another leader has replaced."""
+    entries, _, _ = build(history)
+    replaced, _, _ = build(other_history)
+    engine, outcomes, digest = _one_by_one(entries)
+    other = MemoryEngine()
+    machine = _machine(other)
+    other_outcomes = []
+    for part in _cut(entries, random):
+        before = machine.applied_index, machine.digest(), contents(other)
+        for _ in range(random.randint(0, 2)):
+            ahead = random.choice(([part[0]], replaced[machine.applied_index : machine.applied_index + 1]))
+            for entry_ahead in ahead:
+                machine.prepare(entry_ahead)
+        assert (machine.applied_index, machine.digest(), contents(other)) == before
+        if random.random() < 0.2:
+            other.busy_writes = 1
+            with pytest.raises(EngineBusy):
+                machine.apply(part)
+            assert (machine.applied_index, machine.digest(), contents(other)) == before
+        other_outcomes += machine.apply(part)
+    assert contents(other) == contents(engine)
+    assert other_outcomes == outcomes
+    assert machine.digest() == digest
+
+
+@settings(max_examples=200)
 @given(histories, st.randoms(use_true_random=False))
 def test_machine_that_restarts_goes_on_as_if_it_had_not(history, random) -> None:
     entries, _, _ = build(history)

@@ -84,6 +84,9 @@ class Machine:
         self._host.world.applied(self._host, entries, outcomes)
         return outcomes
 
+    def prepare(self, entry: Entry) -> None:
+        self.database.prepare(entry)
+
 
 class Host:
     """Outlives its lives. `replica` is that of the newest life, running or not."""
@@ -195,6 +198,7 @@ class Host:
             inflight_bytes_max=plan.inflight_bytes_max,
             append_bytes_max=plan.append_bytes_max,
             uncommitted_bytes_max=plan.uncommitted_bytes_max,
+            holds_lone_entries=plan.holds_lone_entries,
             read_queue_max=READ_QUEUE_MAX,
             cache_bytes_max=plan.cache_bytes_max,
             priority=self.number if plan.has_priorities else 0,
@@ -244,6 +248,7 @@ class Host:
             return
         verdict, now_ns = self._verdict(), self.clock()
         self.replica.look_ahead()
+        self.replica.prepare()
         if self.replica.due_ns <= now_ns or verdict.concerns_all:
             self.replica.tick(verdict, now_ns)
         self.touch()

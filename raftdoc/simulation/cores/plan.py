@@ -98,6 +98,7 @@ class Plan:
     append_bytes_max: int = 64 * KIB
     cache_bytes_max: int = 64 * KIB
     uncommitted_bytes_max: int = 64 * KIB
+    holds_lone_entries: bool = True
     segment_bytes: int = 64 * KIB
     compaction_entries: int = 0
     """A node flushes and compacts when it has applied so many entries since; 0: only the nemesis makes it."""
@@ -258,4 +259,5 @@ def _draw_for_all(random: Random) -> Plan:
         fault_interval_ns=choice((150, 400, 1500)) * MS,
         faults=tuple(fault for fault in FAULTS if random.random() < 0.5),
         is_minority_left_down=random.random() < 0.3,
+        holds_lone_entries=random.random() < 0.7,
     )
