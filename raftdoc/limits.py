@@ -191,6 +191,8 @@ LOG_LOOP_WRITE_BYTES_MAX: Final = 64 * KIB
 """What the loop itself writes and syncs, instead of handing it to the log writer's thread."""
 LOG_LOOP_WRITE_US_MAX: Final = 5000
 """A write that took longer than this has the thread do the next ones, LOG_LOOP_WRITE_PAUSE times as long."""
+LOG_LOOP_WRITE_MEAN_US_MAX: Final = 2000
+"""Where small writes take longer than this in the mean, the thread does all of them."""
 LOG_LOOP_WRITE_PAUSE: Final = 32
 """Slow writes hold the loop for no more than a 32nd of its time."""
 DISK_RESERVE_BYTES: Final = 64 * MIB

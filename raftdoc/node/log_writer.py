@@ -5,10 +5,11 @@ the next call takes them all. Completions come back to the loop in order.
 
 Giving work to a thread and taking it back wakes two threads that then fight over Python's global lock: measured, more
 than half of the processor time of a lone write, and a third of its latency. So where nothing is under way, the frame is
-small and the disk has been quick of late, the loop waits for the disk itself, about 0.2 ms. A write that takes longer
-than LOG_LOOP_WRITE_US_MAX, whoever made it, has the thread do the next ones, LOG_LOOP_WRITE_PAUSE times as long as it
-took: a disk that stays slow does not hold the loop again, one with hiccups never for more than that share of its time.
-One write in some hundred is slow on any disk; the pause is no longer than what it is to make up for.
+small and the disk is quick, the loop waits for the disk itself, 0.2 to 0.5 ms. Quick is a disk whose small writes have
+taken no more than LOG_LOOP_WRITE_MEAN_US_MAX of late, in the mean. And a write that takes longer than
+LOG_LOOP_WRITE_US_MAX, whoever made it, has the thread do the next ones, LOG_LOOP_WRITE_PAUSE times as long as it took:
+a disk that stays slow does not hold the loop again, one with hiccups never for more than that share of its time. One
+write in some hundred is slow on any disk; the pause is no longer than what it is to make up for.
 
 Source: dissertation 10.2.1; the FIFO of persist tasks of docs/consensus.md.
 """
@@ -25,12 +26,16 @@ from typing import Any, NamedTuple, Protocol
 from raftdoc.ids import GroupId
 from raftdoc.limits import (
     LOG_LOOP_WRITE_BYTES_MAX,
+    LOG_LOOP_WRITE_MEAN_US_MAX,
     LOG_LOOP_WRITE_PAUSE,
     LOG_LOOP_WRITE_US_MAX,
     NS_PER_US,
 )
 from raftdoc.raft import PersistTask
 from raftdoc.storage.log.log import LogRecord, PendingWrite, log_record
+
+WRITES_OF_MEAN = 8
+"""Over how many small writes, about, the mean is taken."""
 
 
 class Ticket(NamedTuple):
@@ -39,6 +44,10 @@ class Ticket(NamedTuple):
     pending: PendingWrite
     notes: Sequence[Any]
     submitted_ns: int
+
+    @property
+    def byte_count(self) -> int:
+        return self.pending.stop - self.pending.offset
 
 
 class WritableLog(Protocol):
@@ -98,6 +107,8 @@ class LogWriter:
         self._queue: queue.SimpleQueue[Ticket | None] = queue.SimpleQueue()
         self._unfinished: deque[Ticket] = deque()
         self._fsync_ns = log.fsync_ns_total
+        self._mean_ns = 0
+        """Of what small writes took of late, whoever made them."""
         self._quick_from_ns = 0
         """The disk was slow; from this time of submission on it may be waited for again."""
         self._thread = threading.Thread(target=self._run, name="log-writer", daemon=True)
@@ -123,11 +134,11 @@ class LogWriter:
 
     def _is_quick(self, ticket: Ticket) -> bool:
         """Return whether writing this frame, with nothing before it, keeps the loop for a moment only."""
-        pending = ticket.pending
         return (
             ticket.submitted_ns >= self._quick_from_ns
-            and pending.roll is None
-            and pending.stop - pending.offset <= LOG_LOOP_WRITE_BYTES_MAX
+            and self._mean_ns <= LOG_LOOP_WRITE_MEAN_US_MAX * NS_PER_US
+            and ticket.pending.roll is None
+            and ticket.byte_count <= LOG_LOOP_WRITE_BYTES_MAX
         )
 
     def _write_here(self, ticket: Ticket) -> bool:
@@ -173,6 +184,8 @@ class LogWriter:
     def _settle(self, tickets: list[Ticket]) -> None:
         """Take note that tickets are durable, and of how long the disk took."""
         took_ns, self._fsync_ns = self._log.fsync_ns_total - self._fsync_ns, self._log.fsync_ns_total
+        if sum([ticket.byte_count for ticket in tickets]) <= LOG_LOOP_WRITE_BYTES_MAX:
+            self._mean_ns += (took_ns - self._mean_ns) // WRITES_OF_MEAN
         if took_ns > LOG_LOOP_WRITE_US_MAX * NS_PER_US:
             pause_until_ns = tickets[-1].submitted_ns + took_ns * LOG_LOOP_WRITE_PAUSE
             self._quick_from_ns = max(self._quick_from_ns, pause_until_ns)

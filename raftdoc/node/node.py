@@ -8,7 +8,7 @@ all of it at once, steps every replica it touches, and then does each thing once
     3. a tick, when one is due     -> core.tick, deadlines, the clock watchdog, a stalled disk
     4. proposals and reads         -> core.propose, core.read: one entry and one context per group
     5. every Ready                 -> one frame per peer, one frame of the log to the log writer
-    6. apply, in slices            -> the waiting calls are answered
+    6. apply, in slices            -> the waiting calls are answered; a leader's next entry is worked out ahead
 
 No `await` stands between reading and writing replica state: the turn is the lock.
 """

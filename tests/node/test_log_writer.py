@@ -11,6 +11,7 @@ import pytest
 
 from raftdoc.limits import (
     LOG_LOOP_WRITE_BYTES_MAX,
+    LOG_LOOP_WRITE_MEAN_US_MAX,
     LOG_LOOP_WRITE_PAUSE,
     LOG_LOOP_WRITE_US_MAX,
     NS_PER_US,
@@ -141,6 +142,33 @@ async def test_disk_that_stays_slow_never_holds_the_loop_again() -> None:
         await bench.until_done(count + 1)
     assert [is_loop for _, is_loop in bench.log.written] == [True, False, False, False, False]
     bench.writer.close()
+
+
+async def test_disk_whose_writes_are_slow_in_the_mean_is_the_threads_until_they_are_quick_again() -> None:
+    bench = Bench()
+    bench.log.write_ns = (LOG_LOOP_WRITE_MEAN_US_MAX + 500) * NS_PER_US
+    assert bench.log.write_ns < SLOW_NS, "none of them is slow by itself"
+    for offset in range(100):
+        bench.submit(offset)
+        await bench.until_done(offset + 1)
+    by_loop = [is_loop for _, is_loop in bench.log.written]
+    assert by_loop == sorted(by_loop, reverse=True), "the loop first, then the thread"
+    assert 0 < sum(by_loop) < 50
+    bench.log.write_ns = QUICK_NS
+    for offset in range(100, 120):
+        bench.submit(offset)
+        await bench.until_done(offset + 1)
+    assert bench.log.written[-1] == (119, True)
+
+
+async def test_large_writes_do_not_count_for_the_mean_of_small_ones() -> None:
+    bench = Bench()
+    bench.log.write_ns = SLOW_NS - 1
+    for offset in range(50):
+        bench.submit(offset, size=LOG_LOOP_WRITE_BYTES_MAX + 1)
+        await bench.until_done(offset + 1)
+    bench.submit(50)
+    assert bench.log.written[-1] == (50, True)
 
 
 @pytest.mark.parametrize("size", [100, LOG_LOOP_WRITE_BYTES_MAX + 1], ids=["loop", "thread"])
