@@ -489,9 +489,12 @@ class Node:
             if has_more or replica.core.has_ready() or replica.proposals.is_due or replica.reads.asking:
                 self.touch(replica)
             replica.look_ahead()
-            replica.prepare()
         for replica in served:
             # Who was passed over comes first in the next turn.
             again = self._touched.pop(replica.group, None)
             if again is not None:
                 self._touched[replica.group] = again
+        for replica in touched:
+            if self._now_ns() >= until_ns:
+                return
+            replica.prepare()

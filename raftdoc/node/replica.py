@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Protocol
 
 from raftdoc.errors import DiskFull, NoLeader, NotLeader, OverBudget, RaftdocError, Unavailable
@@ -20,6 +21,9 @@ from raftdoc.storage.engine import EngineBusy
 
 APPLY_BYTES_MAX = 128 * 1024
 """Payload bytes of one apply call: some 300 small documents, 2-3 ms."""
+
+PREPARE_BYTES_MAX = 16 * 1024
+"""Of an entry that is worked out ahead: a larger one is not waited for by a lone write."""
 
 
 class StateMachine(Protocol):
@@ -156,8 +160,11 @@ class Replica:
         in_flight = self.proposals.in_flight
         if in_flight and not self.to_apply:
             entry = self.core.uncommitted_entry()
-            if entry is not None and entry.index == self.machine.applied_index + 1:
-                self.machine.prepare(entry)
+            if entry is None or entry.index != self.machine.applied_index + 1:
+                return
+            if len(entry.payload) <= PREPARE_BYTES_MAX:
+                with suppress(EngineBusy):
+                    self.machine.prepare(entry)
 
     def _refusal(self, rejection: Rejection) -> RaftdocError:
         if rejection.reason is RejectReason.OVER_BUDGET:

@@ -174,7 +174,11 @@ class Election:
         A lone write is held by a quorum only (`thrift`): of three nodes that lost their leader one alone can win.
         """
         state = self._state
-        if state.role is Role.FOLLOWER and not state.is_up_to_date(request.last_index, request.last_term):
+        if (
+            state.role is Role.FOLLOWER
+            and self._may_stand()
+            and not state.is_up_to_date(request.last_index, request.last_term)
+        ):
             state.election_deadline_ns = min(state.election_deadline_ns, now_ns)
 
     def _vote(self, sender: NodeId, request: VoteRequest, now_ns: int) -> None:

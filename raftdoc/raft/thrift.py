@@ -3,7 +3,7 @@
 An entry is lone where all before it are committed: somebody waits for this one, and nobody for anything else. What it
 waits for is the quickest quorum. To send it to everybody at the same moment keeps processors and disks of the others
 busy to no purpose, and on a machine that they share with the quick ones holds those up. So the others get it with what
-follows: with the next entry that is not lone, or when they lack some, and with the next tick at the latest.
+follows: with the next entry that is not lone, or when they lack many, and with the next tick at the latest.
 
 That loses no safety: a network may hold any message back so long. It costs a tick where a quick peer does not answer,
 once: whoever has not acknowledged all that it was sent is not waited for.
@@ -23,7 +23,7 @@ from raftdoc.raft.quorum import majority
 from raftdoc.raft.state import State
 
 HELD_ENTRIES_MAX = 16
-"""A peer that lacks so many gets them."""
+"""A peer that lacks more gets them."""
 HELD_PAYLOAD_BYTES_MAX = 16 * 1024
 """A larger entry is not held back: what it costs is its bytes, and these only become more."""
 
