@@ -157,14 +157,13 @@ class Replica:
 
     def prepare(self) -> None:
         """Have the next entry of a leader's clients worked out while a quorum takes it in: they wait for less then."""
-        in_flight = self.proposals.in_flight
-        if in_flight and not self.to_apply:
-            entry = self.core.uncommitted_entry()
-            if entry is None or entry.index != self.machine.applied_index + 1:
-                return
-            if len(entry.payload) <= PREPARE_BYTES_MAX:
-                with suppress(EngineBusy):
-                    self.machine.prepare(entry)
+        if self.to_apply or not self.proposals.in_flight:
+            return
+        entry = self.core.uncommitted_entry()
+        if entry is None or entry.index != self.machine.applied_index + 1 or len(entry.payload) > PREPARE_BYTES_MAX:
+            return
+        with suppress(EngineBusy):
+            self.machine.prepare(entry)
 
     def _refusal(self, rejection: Rejection) -> RaftdocError:
         if rejection.reason is RejectReason.OVER_BUDGET:

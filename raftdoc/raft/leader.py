@@ -153,7 +153,7 @@ class Leader:
                 self.transfer.on_matched(sender)
         elif not self._replication.step_back(progress, message):
             return
-        if progress.next_index <= self._state.log.last_index and not progress.is_held:
+        if progress.wants(self._state.log.last_index):
             self._replication.fill(sender, progress, now_ns)
 
     def is_late(self, sender: NodeId, message: AppendResponse) -> bool:
@@ -164,7 +164,7 @@ class Leader:
             and message.success
             and message.match_index <= self._state.commit_index
             and message.read_round <= progress.acked_round
-            and (progress.next_index > self._state.log.last_index or progress.is_held)
+            and not progress.wants(self._state.log.last_index)
             and self.transfer.target is None
             and not self._reconfiguration.is_busy
         )
@@ -183,9 +183,7 @@ class Leader:
         progress = self._progress.get(sender)
         if progress is None or progress.state is not ProgressState.REPLICATE:
             return False
-        if message.read_round > progress.acked_round:
-            return False
-        if progress.next_index <= self._state.log.last_index and not progress.is_held:
+        if message.read_round > progress.acked_round or progress.wants(self._state.log.last_index):
             return False
         self._heard(sender, progress, message.sent_ns, message.read_round, now_ns)
         return True

@@ -142,6 +142,10 @@ class Progress:
         if self.is_paused and heartbeat_sent_ns - self.moved_ns >= patience_ns:
             self.is_paused = False
 
+    def wants(self, last_index: Index) -> bool:
+        """Return whether something of a log that ends there is to be sent as soon as the window has room."""
+        return self.next_index <= last_index and not self.is_held
+
     @property
     def is_idle(self) -> bool:
         """Return whether nothing is out, and what is sent now is the next that the peer sees."""

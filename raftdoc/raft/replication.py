@@ -10,7 +10,7 @@ from raftdoc.ids import Index, NodeId, Term
 from raftdoc.raft.messages import AppendEntries, AppendResponse, Entry
 from raftdoc.raft.progress import Progress, ProgressState
 from raftdoc.raft.state import State
-from raftdoc.raft.thrift import Thrift
+from raftdoc.raft.thrift import Thrift, may_wait
 
 RESEND_HEARTBEATS = 5
 """An append that is not acknowledged for so many heartbeat intervals is taken for lost."""
@@ -58,12 +58,12 @@ class Replication:
 
     def send_entry(self, entry: Entry, now_ns: int, *, is_lone: bool) -> None:
         """Send the entry that was just appended; those who are not up to it get what they lack (P4)."""
-        state, thrift = self._state, self._thrift
+        state = self._state
         settings = state.settings
         message: AppendEntries | None = None
-        quick = thrift.quick(entry) if is_lone else ()
+        quick = self._thrift.quick(entry) if is_lone else ()
         for peer, progress in self.progress.items():
-            if quick and peer not in quick and thrift.may_wait(progress, entry):
+            if quick and peer not in quick and may_wait(progress, entry):
                 progress.is_held = self.is_holding = True
             elif progress.next_index != entry.index:
                 self.fill(peer, progress, now_ns)
@@ -144,7 +144,7 @@ class Replication:
 
     def beat(self, now_ns: int) -> None:
         """Do what a leader does at every heartbeat interval."""
-        self._thrift.choose()
+        self._thrift.renew()
         self.heartbeat_all(now_ns)
         self.resend(now_ns)
 

@@ -31,16 +31,40 @@ HELD_PAYLOAD_BYTES_MAX = 16 * 1024
 class Thrift:
     """Of one term of leadership."""
 
-    __slots__ = ("_progress", "_quick", "_state")
+    __slots__ = ("_is_due", "_progress", "_quick", "_state")
 
     def __init__(self, state: State, progress: Mapping[NodeId, Progress]) -> None:
         self._state = state
         self._progress = progress
         self._quick: tuple[NodeId, ...] = ()
         """As last chosen; empty: everybody gets everything at once."""
+        self._is_due = False
+        """They are to be chosen anew when they are asked for next."""
 
-    def choose(self) -> None:
-        """Choose the quick peers anew, by their round trips."""
+    def renew(self) -> None:
+        """Have the quick peers chosen anew. An idle group, of which nothing comes, spares itself the choice."""
+        self._is_due = True
+
+    def forget(self) -> None:
+        """Hold nothing back before the next `renew`: the members are others, or a link broke."""
+        self._quick = ()
+        self._is_due = False
+
+    def quick(self, entry: Entry) -> tuple[NodeId, ...]:
+        """Return who is to get a lone entry, just appended, before the others; empty: nobody."""
+        if entry.kind is not EntryKind.COMMANDS or len(entry.payload) > HELD_PAYLOAD_BYTES_MAX:
+            return ()
+        if self._is_due:
+            self._choose()
+        quick, progress = self._quick, self._progress
+        for peer in quick:
+            if not (progress[peer].is_idle and progress[peer].next_index == entry.index):
+                return ()
+        return quick
+
+    def _choose(self) -> None:
+        """Choose by the round trips."""
+        self._is_due = False
         configuration, node = self._state.configuration, self._state.settings.node
         self._quick = ()
         if not self._state.settings.holds_lone_entries or configuration.is_joint() or not configuration.is_voter(node):
@@ -51,20 +75,7 @@ class Thrift:
         if wanted <= len(known) and wanted < len(progress):
             self._quick = tuple(sorted(known, key=lambda peer: (progress[peer].round_trip_ns, peer))[:wanted])
 
-    def forget(self) -> None:
-        """Hold nothing back before the next choice: the members are others, or a link broke."""
-        self._quick = ()
 
-    def quick(self, entry: Entry) -> tuple[NodeId, ...]:
-        """Return who is to get a lone entry, just appended, before the others; empty: nobody."""
-        quick, progress = self._quick, self._progress
-        if entry.kind is not EntryKind.COMMANDS or len(entry.payload) > HELD_PAYLOAD_BYTES_MAX:
-            return ()
-        for peer in quick:
-            if not (progress[peer].is_idle and progress[peer].next_index == entry.index):
-                return ()
-        return quick
-
-    def may_wait(self, progress: Progress, entry: Entry) -> bool:
-        """Return whether a peer that is not among the quick ones can do without an entry for now."""
-        return progress.state is ProgressState.REPLICATE and entry.index - progress.next_index < HELD_ENTRIES_MAX
+def may_wait(progress: Progress, entry: Entry) -> bool:
+    """Return whether a peer that is not among the quick ones can do without an entry for now."""
+    return progress.state is ProgressState.REPLICATE and entry.index - progress.next_index < HELD_ENTRIES_MAX

@@ -26,7 +26,7 @@ from raftdoc.statemachine.digest import machine_digest
 from raftdoc.statemachine.dispatch import apply_commands, holds_commands
 from raftdoc.statemachine.outcome import Outcome, RequestRecord
 from raftdoc.statemachine.requests import Requests
-from raftdoc.statemachine.staging import Prepared, Staged, load_number, load_progress
+from raftdoc.statemachine.staging import Ahead, Staged, load_number, load_progress
 from raftdoc.storage.engine import Engine
 from raftdoc.storage.keyspace import GroupKeys
 
@@ -52,7 +52,7 @@ class CatalogMachine:
         self._databases = load_databases(engine, keys)
         self._next_group = GroupId(load_number(engine, keys, NEXT_GROUP_NAME, FIRST_GROUP))
         self._rebalancing = load_rebalancing(engine, keys)
-        self._prepared: Prepared[CatalogSlice] | None = None
+        self._ahead: Ahead[CatalogSlice] = Ahead()
 
     @property
     def applied_index(self) -> Index:
@@ -108,11 +108,7 @@ class CatalogMachine:
         """
         if not entries:
             return []
-        prepared, self._prepared = self._prepared, None
-        if prepared is not None and prepared.entry is entries[0]:
-            target, outcomes = prepared.target, [prepared.outcomes]
-        else:
-            target, outcomes = self._slice(), []
+        target, outcomes = self._ahead.take(entries[0], self._slice)
         outcomes += [self._apply_entry(target, entry) for entry in entries[len(outcomes) :]]
         staged = target.staged
         staged.finish()
@@ -125,9 +121,7 @@ class CatalogMachine:
 
         `apply` goes on from there if it is given this very entry next. Raises what `apply` raises.
         """
-        if self._prepared is None or self._prepared.entry is not entry:
-            target = self._slice()
-            self._prepared = Prepared(entry, target, self._apply_entry(target, entry))
+        self._ahead.prepare(entry, self._slice, self._apply_entry)
 
     def _slice(self) -> CatalogSlice:
         return CatalogSlice(

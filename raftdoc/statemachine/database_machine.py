@@ -30,7 +30,7 @@ from raftdoc.statemachine.index_records import IndexInfo
 from raftdoc.statemachine.outcome import CollectionInfo, Outcome, RequestRecord, StoredDocument
 from raftdoc.statemachine.reader import DatabaseReader
 from raftdoc.statemachine.requests import Requests
-from raftdoc.statemachine.staging import Prepared, Staged, load_number, load_progress
+from raftdoc.statemachine.staging import Ahead, Staged, load_number, load_progress
 from raftdoc.storage.engine import Engine
 from raftdoc.storage.keyspace import GroupKeys, prefix_stop
 
@@ -71,7 +71,7 @@ class DatabaseMachine:
             self._note_driven(collection)
         closed = engine.get(keys.meta(CLOSED_NAME))
         self._closed = None if closed is None else closed.decode()
-        self._prepared: Prepared[DatabaseSlice] | None = None
+        self._ahead: Ahead[DatabaseSlice] = Ahead()
 
     @property
     def applied_index(self) -> Index:
@@ -108,11 +108,7 @@ class DatabaseMachine:
         """
         if not entries:
             return []
-        prepared, self._prepared = self._prepared, None
-        if prepared is not None and prepared.entry is entries[0]:
-            target, outcomes = prepared.target, [prepared.outcomes]
-        else:
-            target, outcomes = self._slice(), []
+        target, outcomes = self._ahead.take(entries[0], self._slice)
         staged = target.staged
         for entry in entries[len(outcomes) :]:
             if outcomes and self._changes_max is not None and len(staged.changes) >= self._changes_max:
@@ -128,9 +124,7 @@ class DatabaseMachine:
 
         `apply` goes on from there if it is given this very entry next. Raises what `apply` raises.
         """
-        if self._prepared is None or self._prepared.entry is not entry:
-            target = self._slice()
-            self._prepared = Prepared(entry, target, self._apply_entry(target, entry))
+        self._ahead.prepare(entry, self._slice, self._apply_entry)
 
     def _slice(self) -> DatabaseSlice:
         return DatabaseSlice(

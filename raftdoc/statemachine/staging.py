@@ -7,6 +7,7 @@ can be worked out before it is committed, too: nobody sees anything of it, and i
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Generic, NamedTuple, TypeVar
 
@@ -77,12 +78,29 @@ class Made(NamedTuple):
 _T = TypeVar("_T")
 
 
-class Prepared(NamedTuple, Generic[_T]):
-    """A slice that was begun with an entry before it was to be applied."""
+class Ahead(Generic[_T]):
+    """At most one entry that was worked out before it was to be applied. `_T`: a machine's part of a slice."""
 
-    entry: Entry
-    target: _T
-    outcomes: list[Outcome]
+    __slots__ = ("_entry", "_outcomes", "_target")
+
+    def __init__(self) -> None:
+        self._entry: Entry | None = None
+        self._target: _T | None = None
+        self._outcomes: list[Outcome] = []
+
+    def prepare(self, entry: Entry, begin: Callable[[], _T], apply: Callable[[_T, Entry], list[Outcome]]) -> None:
+        """Begin a slice with an entry, unless that is done already; it takes the place of any other."""
+        if self._entry is not entry:
+            target = begin()
+            self._entry, self._target, self._outcomes = entry, target, apply(target, entry)
+
+    def take(self, entry: Entry, begin: Callable[[], _T]) -> tuple[_T, list[list[Outcome]]]:
+        """Return the slice that was begun with this very entry and its outcomes, or a new one and none; forget it."""
+        prepared, target, outcomes = self._entry, self._target, self._outcomes
+        self._entry, self._target, self._outcomes = None, None, []
+        if target is not None and prepared is entry:
+            return target, [outcomes]
+        return begin(), []
 
 
 class Staged:

@@ -83,9 +83,9 @@ STATE = (
     ),
     Fault(
         "an entry worked out ahead taken for the one that replaced it",
-        "raftdoc.statemachine.database_machine",
-        "prepared.entry is entries[0]",
-        "prepared.entry.index == entries[0].index",
+        "raftdoc.statemachine.staging",
+        "target is not None and prepared is entry",
+        "target is not None and prepared is not None and prepared.index == entry.index",
         test="statemachine/test_slices.py::test_entry_that_is_worked_out_ahead_changes_nothing_before_it_is_applied",
     ),
     Fault(

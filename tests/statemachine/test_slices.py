@@ -26,6 +26,19 @@ def _machine(engine: MemoryEngine) -> DatabaseMachine:
     return DatabaseMachine(engine, KEYS, requests_max=REQUESTS_MAX)
 
 
+def _state(machine: DatabaseMachine, engine: MemoryEngine) -> object:
+    return machine.applied_index, machine.digest(), contents(engine)
+
+
+def _refuse(machine: DatabaseMachine, engine: MemoryEngine, entries: list[Entry]) -> None:
+    """Have the engine refuse entries, which changes nothing."""
+    before = _state(machine, engine)
+    engine.busy_writes = 1
+    with pytest.raises(EngineBusy):
+        machine.apply(entries)
+    assert _state(machine, engine) == before
+
+
 def _cut(entries: list[Entry], random: Random) -> Iterator[list[Entry]]:
     start = 0
     while start < len(entries):
@@ -63,12 +76,8 @@ def test_busy_engine_changes_nothing_and_the_call_can_be_repeated(history, rando
     machine = _machine(other)
     other_outcomes = []
     for part in _cut(entries, random):
-        before = machine.applied_index, machine.digest(), contents(other)
         for _ in range(random.randint(0, 2)):
-            other.busy_writes = 1
-            with pytest.raises(EngineBusy):
-                machine.apply(part[: random.randint(1, len(part))])
-            assert (machine.applied_index, machine.digest(), contents(other)) == before
+            _refuse(machine, other, part[: random.randint(1, len(part))])
         other_outcomes += machine.apply(part)
     assert contents(other) == contents(engine)
     assert other_outcomes == outcomes
@@ -86,17 +95,14 @@ def test_entry_that_is_worked_out_ahead_changes_nothing_before_it_is_applied(his
     machine = _machine(other)
     other_outcomes = []
     for part in _cut(entries, random):
-        before = machine.applied_index, machine.digest(), contents(other)
+        before = _state(machine, other)
         for _ in range(random.randint(0, 2)):
             ahead = random.choice(([part[0]], replaced[machine.applied_index : machine.applied_index + 1]))
             for entry_ahead in ahead:
                 machine.prepare(entry_ahead)
-        assert (machine.applied_index, machine.digest(), contents(other)) == before
+        assert _state(machine, other) == before
         if random.random() < 0.2:
-            other.busy_writes = 1
-            with pytest.raises(EngineBusy):
-                machine.apply(part)
-            assert (machine.applied_index, machine.digest(), contents(other)) == before
+            _refuse(machine, other, part)
         other_outcomes += machine.apply(part)
     assert contents(other) == contents(engine)
     assert other_outcomes == outcomes
