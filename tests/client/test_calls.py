@@ -72,8 +72,8 @@ async def test_a_cluster_in_trouble_gets_a_tenth_more_requests_and_no_more() -> 
         writer.write(problem(503, "no_leader", retryable=True))
 
     server, calls = ScriptedServer(act), 400
-    brief = CallOptions(timeout_s=2)
-    async with running(server) as urls, AsyncClient(urls, call_options=brief) as client:
+    patient = CallOptions(timeout_s=20)
+    async with running(server) as urls, AsyncClient(urls, call_options=patient) as client:
         docs = client.database("d").collection("c")
         ends = await asyncio.gather(*[docs.get(str(n)) for n in range(calls)], return_exceptions=True)
     assert all(isinstance(end, errors.Unavailable) for end in ends)

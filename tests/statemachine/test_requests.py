@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from raftdoc.document import id_key
@@ -279,7 +279,12 @@ def test_key_of_a_closed_database_still_tells_what_became_of_it() -> None:
     assert runner.one(_put("k2")).code == "database_not_found"
 
 
+A_PLAIN_KEY_FORGOTTEN_AFTER_A_UUID7 = [(0, "uuid", 0, 0), (0, "plain", 0, 0), (0, "uuid", 0, 0)]
+"""The second has no time that the horizon could go on to; the third is the first again."""
+
+
 @settings(max_examples=100)
+@example(A_PLAIN_KEY_FORGOTTEN_AFTER_A_UUID7)
 @given(
     st.lists(
         st.tuples(st.integers(0, 30), st.sampled_from(["plain", "uuid"]), st.integers(0, 300), st.integers(0, 400)),
