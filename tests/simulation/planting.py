@@ -18,6 +18,7 @@ from types import CodeType, ModuleType
 from typing import Any, NamedTuple
 
 import pytest
+from hypothesis import Phase, settings
 
 import raftdoc
 
@@ -111,6 +112,13 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     if name is not None:
         known = {fault.name: fault for fault in import_module("tests.simulation.mutants").faults()}
         early_config.add_cleanup(_plant(known[name]))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """A planted fault has only to be found: nobody reads its smallest example, which may take minutes, nor keeps it."""
+    if config.getoption("plant") is not None:
+        settings.register_profile("planted", phases=(Phase.explicit, Phase.generate), database=None)
+        settings.load_profile("planted")
 
 
 def _plant(fault: Fault) -> Any:
