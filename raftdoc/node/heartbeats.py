@@ -4,12 +4,12 @@ A node leads many groups, each of which tells every peer ten times a second that
 for one peer was built at one time, so all of it is one message. The peer asks each group's core whether there is
 anything new in it; where there is not, as almost always, no Ready and no message of its own is made for the group.
 
-And acknowledgements that say nothing new to anybody who waits: no turn is begun for them (`is_late`).
+And acknowledgements that say nothing new to anybody who waits: no turn is begun for them (`note_late`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeAlias
 
 from raftdoc.ids import GroupId, NodeId, Term
@@ -83,12 +83,17 @@ def split_responses(message: HeartbeatResponses) -> Iterator[Response]:
         yield group, HeartbeatResponse(term, sent_ns, read_round, boot_id)
 
 
-def is_late(replicas: Mapping[GroupId, Replica], peer: NodeId, items: list[tuple[GroupId, Any]]) -> bool:
-    """Return whether a frame is an acknowledgement that nobody waits for: of the slower followers, all of them are."""
+def note_late(
+    replicas: Mapping[GroupId, Replica], peer: NodeId, items: list[tuple[GroupId, Any]], read_ns: Callable[[], int]
+) -> bool:
+    """Return whether a frame is an acknowledgement that nobody waits for: of the slower followers, all of them are.
+
+    It may then lie until the next turn; `read_ns` reads the clock, for how long it took.
+    """
     if len(items) != 1:
         return False
     ((group, message),) = items
     if type(message) is not AppendResponse:
         return False
     replica = replicas.get(group)
-    return replica is not None and replica.core.is_late(peer, message)
+    return replica is not None and replica.core.note_late(peer, message, read_ns())

@@ -29,7 +29,7 @@ from raftdoc.node.digests import Digests
 from raftdoc.node.early import EarlyMessages
 from raftdoc.node.forwarding import Forwarding, Served
 from raftdoc.node.health import Health
-from raftdoc.node.heartbeats import hear_all, is_late, split_responses
+from raftdoc.node.heartbeats import hear_all, note_late, split_responses
 from raftdoc.node.log_writer import Persister, Ticket, persist_record
 from raftdoc.node.metrics import NodeMetrics
 from raftdoc.node.outbox import Outbox
@@ -125,7 +125,7 @@ class Node:
     def receive(self, peer: NodeId, items: list[tuple[GroupId, Any]]) -> None:
         """Take a frame of a peer."""
         self._inbox.append((peer, items))
-        if not is_late(self.replicas, peer, items):
+        if not note_late(self.replicas, peer, items, self._now_ns):
             self.wake()
 
     def unreachable(self, peer: NodeId) -> None:

@@ -123,11 +123,11 @@ class Raft:
         else:
             self._follower_reads.ask(context, now_ns)
 
-    def is_late(self, sender: NodeId, message: AppendResponse) -> bool:
-        """Return whether stepping an acknowledgement may wait until there is something else to do."""
+    def note_late(self, sender: NodeId, message: AppendResponse, now_ns: int) -> bool:
+        """Take the time of an acknowledgement that moves nothing on; return whether it does: stepping it may wait."""
         leader, state = self._leader, self._state
         is_current = message.term == state.term and message.boot_id == state.settings.boot_id
-        return is_current and leader is not None and leader.is_late(sender, message)
+        return is_current and leader is not None and leader.note_late(sender, message, now_ns)
 
     def lease_valid(self, now_ns: int) -> bool:
         """Return whether this node may answer a linearizable read now, if it has applied all that it committed."""
@@ -235,7 +235,7 @@ class Raft:
 
     def on_unreachable(self, peer: NodeId, now_ns: int) -> None:
         if self._leader is not None:
-            self._leader.on_unreachable(peer, now_ns)
+            self._leader.on_unreachable(peer)
 
     def compact(self, index: Index) -> None:
         """Let go of the log up to and including index, which is applied and durably so."""

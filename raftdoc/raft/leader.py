@@ -141,8 +141,7 @@ class Leader:
         if message.success:
             if progress.state is ProgressState.SNAPSHOT:
                 self._replication.leave_snapshot(progress, message.match_index)
-            if message.sent_ns:
-                progress.took(now_ns - message.sent_ns)
+            progress.took(now_ns, message.sent_ns)
             if progress.matched(message.match_index, now_ns):
                 self._match_indexes[sender] = message.match_index
                 if self._reconfiguration.has_learners:
@@ -156,18 +155,25 @@ class Leader:
         if progress.wants(self._state.log.last_index):
             self._replication.fill(sender, progress, now_ns)
 
-    def is_late(self, sender: NodeId, message: AppendResponse) -> bool:
-        """Return whether an acknowledgement moves nothing on, so that it may wait for the next turn."""
+    def note_late(self, sender: NodeId, message: AppendResponse, now_ns: int) -> bool:
+        """Return whether an acknowledgement moves nothing on, so that it may wait for the next turn.
+
+        How long it took is noted now: those who are held back shall not seem slow by how long their answers lie here.
+        """
         progress = self._progress.get(sender)
-        return (
-            progress is not None
-            and message.success
-            and message.match_index <= self._state.commit_index
-            and message.read_round <= progress.acked_round
-            and not progress.wants(self._state.log.last_index)
-            and self.transfer.target is None
-            and not self._reconfiguration.is_busy
-        )
+        if (
+            progress is None
+            or not message.success
+            or message.match_index > self._state.commit_index
+            or message.read_round > progress.acked_round
+            or progress.wants(self._state.log.last_index)
+            or self.transfer.target is not None
+            or self._reconfiguration.is_busy
+        ):
+            return False
+        if progress.is_answer(message.sent_ns):
+            progress.took(now_ns, message.sent_ns)
+        return True
 
     def on_heartbeat_response(self, sender: NodeId, message: HeartbeatResponse, now_ns: int) -> None:
         progress = self._progress.get(sender)
@@ -197,11 +203,11 @@ class Leader:
                 self._replication.fill(sender, progress, now_ns)
             self._replication.heartbeat(sender, progress, now_ns)
 
-    def on_unreachable(self, peer: NodeId, now_ns: int) -> None:
+    def on_unreachable(self, peer: NodeId) -> None:
         """Take what was on the way to a peer for lost."""
         progress = self._progress.get(peer)
         if progress is not None:
-            self._replication.lost(progress, now_ns)
+            progress.lost()
 
     def on_snapshot_status(self, peer: NodeId, *, ok: bool, now_ns: int) -> None:
         """Take how the stream of the state to a peer has ended."""

@@ -39,6 +39,7 @@ class Progress:
         "round_trip_ns",
         "since_ns",
         "state",
+        "timed_ns",
     )
 
     def __init__(self, next_index: Index, now_ns: int) -> None:
@@ -55,6 +56,8 @@ class Progress:
         """REPLICATE: what it lacks waits for what follows (`thrift`)."""
         self.round_trip_ns = 0
         """How long the peer takes of late to make entries durable and say so; 0: not known."""
+        self.timed_ns = 0
+        """When the newest append was sent of which that is known."""
         self.acked_round = 0
         """The newest round of ReadIndex that the peer has acknowledged."""
         self.heard_ns = now_ns
@@ -100,8 +103,12 @@ class Progress:
             self.next_index = Index(index + 1)
         return True
 
-    def took(self, round_trip_ns: int) -> None:
-        """Note how long an append has taken."""
+    def took(self, now_ns: int, sent_ns: int) -> None:
+        """Note how long an append took that was sent at sent_ns, once; 0: its answer says no time."""
+        if sent_ns <= self.timed_ns:
+            return
+        self.timed_ns = sent_ns
+        round_trip_ns = now_ns - sent_ns
         before_ns = self.round_trip_ns or round_trip_ns
         self.round_trip_ns = max(1, before_ns + (round_trip_ns - before_ns) // ROUND_TRIPS)
 

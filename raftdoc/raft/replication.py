@@ -100,12 +100,6 @@ class Replication:
             if progress.is_held:
                 self.fill(peer, progress, now_ns)
 
-    def lost(self, progress: Progress, now_ns: int) -> None:
-        """Take what was on the way to a peer for lost; somebody else may have to make up the quorum."""
-        progress.lost()
-        self._thrift.forget()
-        self.release(now_ns)
-
     def step_back(self, progress: Progress, message: AppendResponse) -> bool:
         """Find where the logs may agree, skipping whole terms; return whether to send from there.
 

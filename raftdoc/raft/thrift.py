@@ -46,7 +46,7 @@ class Thrift:
         self._is_due = True
 
     def forget(self) -> None:
-        """Hold nothing back before the next `renew`: the members are others, or a link broke."""
+        """Hold nothing back before the next `renew`: the members are others."""
         self._quick = ()
         self._is_due = False
 

@@ -116,11 +116,11 @@ CORE_MUTANTS = (
         "test_thrift:test_stalled_disk_holds_back_until_it_works_again",
     ),
     M(
-        "waiting for a peer whose link broke",
-        "replication",
-        "        self._thrift.forget()\n        self.release(now_ns)\n",
-        "",
-        "test_thrift:test_link_that_breaks_ends_the_waiting",
+        "waiting for a peer that does not answer",
+        "thrift",
+        "if not (progress[peer].is_idle and progress[peer].next_index == entry.index):",
+        "if False:",
+        "test_thrift:test_nobody_waits_for_a_peer_that_has_not_acknowledged_what_it_was_sent",
     ),
     # Votes and terms
     M(

@@ -180,7 +180,7 @@ def quorate() -> Lone:
 
 def test_an_acknowledgement_of_what_is_committed_may_wait() -> None:
     lone = quorate()
-    assert lone.core.is_late(N3, lone.ack(2))
+    assert lone.core.note_late(N3, lone.ack(2), lone.now_ns)
     lone.ack_of(N3, 2)
     assert not lone.core.has_ready()
 
@@ -198,7 +198,7 @@ def test_an_acknowledgement_of_what_is_committed_may_wait() -> None:
 )
 def test_an_acknowledgement_that_says_more_does_not_wait(ack: Callable[[Lone], AppendResponse]) -> None:
     lone = quorate()
-    assert not lone.core.is_late(N3, ack(lone))
+    assert not lone.core.note_late(N3, ack(lone), lone.now_ns)
 
 
 def lagging() -> Lone:
@@ -228,5 +228,5 @@ def changing() -> Lone:
 @pytest.mark.parametrize("make", [lagging, handing_over, changing, follower, failed])
 def test_no_acknowledgement_waits_where_something_follows_it(make: Callable[[], Lone]) -> None:
     lone = make()
-    assert not lone.core.is_late(N3, lone.ack(2))
-    assert not lone.core.is_late(N4, lone.ack(2))
+    assert not lone.core.note_late(N3, lone.ack(2), lone.now_ns)
+    assert not lone.core.note_late(N4, lone.ack(2), lone.now_ns)

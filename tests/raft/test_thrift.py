@@ -10,7 +10,7 @@ from raftdoc.ids import BootId, NodeId
 from raftdoc.raft.messages import AppendEntries, ReadIndexRequest, VoteRequest
 from raftdoc.raft.thrift import HELD_ENTRIES_MAX, HELD_PAYLOAD_BYTES_MAX
 
-from .lone import HEARTBEAT_MS, N1, N2, N3, N4, N5, W_MS, Lone, entries
+from .lone import HEARTBEAT_MS, MS, N1, N2, N3, N4, N5, W_MS, Lone, entries
 
 TICK_MS = 25
 
@@ -27,6 +27,7 @@ def leader(*quickest_first: NodeId, **changes: Any) -> Lone:
 
 
 def acknowledge_all(node: Lone, *peers: NodeId) -> None:
+    node.now_ms += 1
     node.propose()
     node.persist()
     sent_ns = node.now_ns
@@ -124,6 +125,26 @@ def test_peer_that_becomes_the_slower_one_is_waited_for_no_more() -> None:
     assert (len(got(node, N2)), len(got(node, N3))) == (0, 1)
 
 
+def test_peer_is_no_slower_for_how_long_its_acknowledgements_lie_here() -> None:
+    """Those who are held back answer what nobody waits for: it is stepped with the next turn, up to a tick later."""
+    node = leader(N2, N3)
+    for _ in range(20):
+        node.propose()
+        node.propose()
+        node.persist()
+        index, sent_ns = node.core.last_index, node.now_ns
+        node.now_ms += 10
+        node.ack_of(N2, index, sent_ns=sent_ns)
+        late = node.ack(index, sent_ns=sent_ns)
+        assert node.core.note_late(N3, late, sent_ns + 5 * MS)
+        node.now_ms += TICK_MS
+        node.step(N3, late)
+    node.tick(HEARTBEAT_MS)
+    node.sent.clear()
+    node.propose()
+    assert (len(got(node, N2)), len(got(node, N3))) == (0, 1)
+
+
 def test_who_lacks_many_entries_gets_them() -> None:
     node = leader(N2, N3)
     first = node.core.last_index + 1
@@ -146,12 +167,12 @@ def test_link_that_breaks_ends_the_waiting(broken: NodeId) -> None:
     node.propose()
     node.sent_to(N2)
     node.core.on_unreachable(broken, node.now_ns)
-    node.take()
+    node.tick(TICK_MS)
     assert got(node, N3) == ([node.core.last_index] if broken == N2 else [])
     node.persist()
     node.ack_of(N3 if broken == N2 else N2, node.core.last_index, sent_ns=node.now_ns)
     node.propose()
-    assert got(node, N3 if broken == N2 else N2) == [node.core.last_index], "nothing is held before the next choice"
+    assert got(node, N3 if broken == N2 else N2) == [node.core.last_index]
 
 
 def test_peer_that_asks_for_a_read_gets_what_it_lacks_beside_the_answer() -> None:
@@ -168,7 +189,7 @@ def test_what_a_held_back_peer_says_does_not_fetch_what_it_lacks() -> None:
     node.ack_of(N3, before, sent_ns=node.now_ns)
     node.beat_of(N3, sent_ns=node.now_ns)
     assert got(node, N3) == []
-    assert node.core.is_late(N3, node.ack(before, sent_ns=node.now_ns)), "no turn is begun for it either"
+    assert node.core.note_late(N3, node.ack(before, sent_ns=node.now_ns), node.now_ns), "no turn is begun for it either"
 
 
 def test_stalled_disk_holds_back_until_it_works_again() -> None:
