@@ -184,6 +184,7 @@ class _Run:
         self._found["final"] = await self._workload.finish(self._clients[0])
         requests = await look_up(self._clients, self._recorder.events) if self._workload.is_resolved else {}
         self._write("requests.json", requests)
+        await self._seal()
         missing = await converge(self._cluster, self._clock)
         if missing:
             self._troubles.append(f"replicas do not converge: {missing}")
@@ -191,6 +192,15 @@ class _Run:
         self._found["metrics"] = {
             node: (await self._cluster.ask(node, "/metrics"))[1] for node in self._cluster.running()
         }
+
+    async def _seal(self) -> None:
+        """Have a last write committed: what was on its way in the group before it is then committed as well, or gone.
+
+        Without, a write of unknown outcome may be committed after the replicas were found alike.
+        """
+        answer = await insist(self._clients[0], Request("PUT", f"{DATABASE}/collections/sealed", {}))
+        if answer.outcome != "ok":
+            raise NotSettled(f"no last write: {answer}")
 
     async def _end(self) -> None:
         """Stop the nodes, look into their directories, write everything down."""
