@@ -201,6 +201,10 @@ BLOCK_CACHE_BYTES: Final = 64 * MIB
 
 # HTTP -------------------------------------------------------------------------------------------
 HTTP_CONNECTIONS_MAX: Final = 4096
+OPTIONS_BYTES_MAX: Final = 32 * KIB
+"""Of the body of an operation that is about something else than documents."""
+PARSED_AT_ONCE_BYTES_MAX: Final = 32 * KIB
+"""What is larger is parsed in a thread; what is not takes the loop LOOP_BLOCK_MS_MAX at worst."""
 DESCRIPTORS_MIN: Final = 512
 """Files of the state (256) and of the log, links to peers, and some clients."""
 HTTP_HEADER_BYTES_MAX: Final = 8190

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from functools import partial
 from time import perf_counter_ns
 from typing import Any, Final, Generic, TypeAlias, TypeVar
 
@@ -23,6 +24,7 @@ from raftdoc.api.generated_ids import IdSource, derived_id
 from raftdoc.api.idempotency import Fingerprint, note_key
 from raftdoc.api.operation import JSON as JSON_TYPE
 from raftdoc.api.operation import NDJSON as NDJSON_TYPE
+from raftdoc.api.parsing import Parser, is_large, settle
 from raftdoc.api.preconditions import tag_of
 from raftdoc.api.request_fields import accepted_media, idempotency_key, media_type
 from raftdoc.api.settings import HttpSettings
@@ -45,10 +47,17 @@ LineReader: TypeAlias = Callable[[bytes, int], tuple[T, int]]
 
 class Bulk:
     def __init__(
-        self, backend: DocumentBackend, settings: HttpSettings, now_ns: Callable[[], int], ids: IdSource
+        self,
+        backend: DocumentBackend,
+        settings: HttpSettings,
+        now_ns: Callable[[], int],
+        ids: IdSource,
+        parser: Parser,
     ) -> None:
         self._backend = backend
+        self._parser = parser
         self._settings = settings
+        self._parse = partial(parse_document, bytes_max=settings.document_bytes_max)
         self._now_ns = now_ns
         self._ids = ids
 
@@ -60,18 +69,16 @@ class Bulk:
         limit = self._settings.document_bytes_max
         if has_arrived(call):
             call.body = take(call, limit)
-            return self._create_one(call)
+            return self._parser.then(call, self._parse, self._create)
         check_length(call, limit)
         return self._receive_one(call, limit)
 
     async def _receive_one(self, call: Call, limit: int) -> Reply:
         call.body = await read_whole(call, limit, self._now_ns)
-        created_later = self._create_one(call)
-        return created_later.finish(call, await created_later.awaitable)
+        return await settle(call, self._create(call, await self._parser.parse(self._parse, call.body)))
 
-    def _create_one(self, call: Call) -> Later:
+    def _create(self, call: Call, parsed: ParsedDocument) -> Later:
         note_key(call, self._settings.idempotency_retention_ms)
-        parsed = parse_document(call.body, bytes_max=self._settings.document_bytes_max)
         id_, document = identifier(call, self._ids)(parsed, 0)
         database, collection = map(checked_name, call.parameters)
         outcome = self._backend.create_document(call.request, database, collection, id_, document)
@@ -84,22 +91,22 @@ class Bulk:
 
     def _reader(self, call: Call) -> LineReader[Item]:
         """Return what makes a document of a line."""
-        identify, limit = identifier(call, self._ids), self._settings.document_bytes_max
+        identify = identifier(call, self._ids)
 
         def read(line: bytes, position: int) -> tuple[Item, int]:
-            parsed = parse_document(line, bytes_max=limit)
+            parsed = self._parse(line)
             return identify(parsed, position), len(parsed.normal)
 
         return read
 
     async def _create_many(self, call: Call, *, is_atomic: bool) -> Reply:
         accepted_media(call.fields, (NDJSON_TYPE,))
-        lines = Lines(self._settings, self._reader(call), is_atomic=is_atomic)
+        lines = Lines(self._settings, self._reader(call), self._parser, is_atomic=is_atomic)
         fingerprint = Fingerprint(call)
         async for piece in read_pieces(call, self._settings.bulk_bytes_max, self._now_ns):
             fingerprint.update(piece)
             await lines.feed(piece)
-        items = lines.end()
+        items = await lines.end()
         key = idempotency_key(call.fields)
         if key is not None:
             call.request.idempotency = Idempotency(key, fingerprint.digest(), self._settings.idempotency_retention_ms)
@@ -144,9 +151,10 @@ class Slices:
 class Lines(Generic[T]):
     """What the lines of an NDJSON body say. Lines end in LF or CRLF; empty ones are passed over, and counted."""
 
-    def __init__(self, settings: HttpSettings, read: LineReader[T], *, is_atomic: bool) -> None:
+    def __init__(self, settings: HttpSettings, read: LineReader[T], parser: Parser, *, is_atomic: bool) -> None:
         self._settings = settings
         self._read = read
+        self._parser = parser
         self._is_atomic = is_atomic
         self._rest: list[bytes] = []
         self._rest_bytes = 0
@@ -164,19 +172,25 @@ class Lines(Generic[T]):
         slices = Slices()
         start = 0
         while (stop := piece.find(b"\n", start)) >= 0:
-            self._line(piece[start:stop])
+            line = self._whole(piece[start:stop])
             start = stop + 1
+            if is_large(line):
+                await self._take_large(line)
+            elif line:
+                self._take(self._read_line(line))
             if slices.is_over():
                 await slices.begin()
         self._keep(piece[start:])
 
-    def end(self) -> list[T]:
+    async def end(self) -> list[T]:
         """Parse the last line, which may lack its line end; return what every line says.
 
         Raises:
             InvalidRequest: there was no document at all; and as `feed`.
         """
-        self._line(b"")
+        line = self._whole(b"")
+        if line:
+            await self._take_large(line)
         if not self._items:
             raise InvalidRequest("the body has no document")
         return self._items
@@ -187,22 +201,30 @@ class Lines(Generic[T]):
         if self._rest_bytes > self._settings.document_bytes_max + 2:
             raise TooLarge(f"line {self._line_count + 1}", limit=self._settings.document_bytes_max)
 
-    def _line(self, last_part: bytes) -> None:
+    def _whole(self, last_part: bytes) -> bytes:
+        """Return a line of which the last part is here, without what surrounds it."""
         line = last_part
         if self._rest:
             line = b"".join((*self._rest, last_part))
             self._rest, self._rest_bytes = [], 0
         self._line_count += 1
         line = line.strip(b" \t\r")
-        if not line:
-            return
         limit = self._settings.document_bytes_max
         if len(line) > limit:
             raise TooLarge(f"line {self._line_count}", limit=limit)
+        return line
+
+    def _read_line(self, line: bytes) -> tuple[T, int]:
         try:
-            item, byte_count = self._read(line, len(self._items))
+            return self._read(line, len(self._items))
         except RaftdocError as error:
             raise InvalidLine(self._line_count, error) from None
+
+    async def _take_large(self, line: bytes) -> None:
+        self._take(await self._parser.parse(self._read_line, line))
+
+    def _take(self, read: tuple[T, int]) -> None:
+        item, byte_count = read
         self._count(byte_count)
         self._items.append(item)
 

@@ -19,6 +19,7 @@ from raftdoc.api.exchange import NDJSON, Call, Reply, Streamed
 from raftdoc.api.generated_ids import IdSource
 from raftdoc.api.idempotency import Fingerprint
 from raftdoc.api.operation import NDJSON as NDJSON_TYPE
+from raftdoc.api.parsing import Parser
 from raftdoc.api.preconditions import tag_of
 from raftdoc.api.request_fields import accepted_media, idempotency_key, media_type
 from raftdoc.api.settings import HttpSettings
@@ -31,9 +32,15 @@ from raftdoc.statemachine.update_steps import Flag, Mode, StepKind, StepResult
 
 class BulkWrites:
     def __init__(
-        self, backend: DocumentBackend, settings: HttpSettings, now_ns: Callable[[], int], ids: IdSource
+        self,
+        backend: DocumentBackend,
+        settings: HttpSettings,
+        now_ns: Callable[[], int],
+        ids: IdSource,
+        parser: Parser,
     ) -> None:
         self._backend = backend
+        self._parser = parser
         self._settings = settings
         self._now_ns = now_ns
         self._ids = ids
@@ -61,12 +68,12 @@ class BulkWrites:
             item = parse(line, position)
             return item, item.byte_count
 
-        lines = Lines(settings, read, is_atomic=mode == Mode.ATOMIC)
+        lines = Lines(settings, read, self._parser, is_atomic=mode == Mode.ATOMIC)
         fingerprint = Fingerprint(call)
         async for piece in read_pieces(call, settings.bulk_bytes_max, self._now_ns):
             fingerprint.update(piece)
             await lines.feed(piece)
-        items = lines.end()
+        items = await lines.end()
         key = idempotency_key(call.fields)
         if key is not None:
             call.request.idempotency = Idempotency(key, fingerprint.digest(), settings.idempotency_retention_ms)

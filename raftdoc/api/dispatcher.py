@@ -24,6 +24,7 @@ from raftdoc.api.http_metrics import HttpMetrics
 from raftdoc.api.idempotency import note_key
 from raftdoc.api.operation import JSON, PATCH_MEDIA, Body
 from raftdoc.api.operations import OPERATIONS
+from raftdoc.api.parsing import settle
 from raftdoc.api.refusals import RefusalLog
 from raftdoc.api.request_fields import (
     Fields,
@@ -51,7 +52,7 @@ from raftdoc.errors import (
     UnsupportedMediaType,
 )
 from raftdoc.ids import NodeId
-from raftdoc.limits import NS_PER_MS
+from raftdoc.limits import NS_PER_MS, OPTIONS_BYTES_MAX
 
 log = logging.getLogger("raftdoc.api")
 
@@ -244,11 +245,12 @@ class Dispatcher:
             media_type(fields, JSON_ONLY)
         if b"accept" in fields:
             accepted_media(fields, route.media)
+        limit = OPTIONS_BYTES_MAX if route.body is Body.OPTIONS else self._body_bytes_max
         if has_arrived(call):
-            call.body = take(call, self._body_bytes_max)
+            call.body = take(call, limit)
             return self._call(call, route)
-        check_length(call, self._body_bytes_max)
-        return self._receive(call, route)
+        check_length(call, limit)
+        return self._receive(call, route, limit)
 
     def _call(self, call: Call, route: Route) -> Answer:
         if b"idempotency-key" in call.fields:
@@ -263,11 +265,11 @@ class Dispatcher:
                 return self._forwarding.forward(call, urls)
         return route.handler(call)
 
-    async def _receive(self, call: Call, route: Route) -> Reply:
-        call.body = await read_whole(call, self._body_bytes_max, self._now_ns)
+    async def _receive(self, call: Call, route: Route, limit: int) -> Reply:
+        call.body = await read_whole(call, limit, self._now_ns)
         answer = self._call(call, route)
         if isinstance(answer, Later):
-            return answer.finish(call, await answer.awaitable)
+            return await settle(call, answer)
         if isinstance(answer, Response | Streamed):
             return answer
         return await answer

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from collections.abc import Awaitable
+from functools import lru_cache, partial
 from typing import Final
 
 import orjson
 
 from raftdoc.api.answers import http_date, location, replay_fields
 from raftdoc.api.backend import DocumentBackend
-from raftdoc.api.exchange import JSON, Call, Later, Response
+from raftdoc.api.exchange import JSON, Call, Later, Reply, Response
+from raftdoc.api.parsing import Parser
 from raftdoc.api.preconditions import is_create_only, is_unchanged, revision_to_match
 from raftdoc.api.settings import HttpSettings
 from raftdoc.document import DocumentId, id_key, parse_document, parse_id, parse_name, with_id
+from raftdoc.document.document import ParsedDocument
 from raftdoc.errors import InvalidId, InvalidRequest, NotFound
 from raftdoc.statemachine.outcome import Outcome, StoredDocument
 
@@ -38,9 +41,10 @@ def document_id(call: Call) -> DocumentId:
 
 
 class Documents:
-    def __init__(self, backend: DocumentBackend, settings: HttpSettings) -> None:
+    def __init__(self, backend: DocumentBackend, settings: HttpSettings, parser: Parser) -> None:
         self._backend = backend
-        self._bytes_max = settings.document_bytes_max
+        self._parser = parser
+        self._parse = partial(parse_document, bytes_max=settings.document_bytes_max)
         self._retention_ms = settings.idempotency_retention_ms
 
     def get(self, call: Call) -> Response | Later:
@@ -65,10 +69,12 @@ class Documents:
     def _tag(revision: int, time_ms: int) -> str:
         return f'ETag: "{revision:x}"\r\nLast-Modified: {http_date(time_ms // 1000)}\r\n'
 
-    def put(self, call: Call) -> Later:
+    def put(self, call: Call) -> Later | Awaitable[Reply]:
+        return self._parser.then(call, self._parse, self._put)
+
+    def _put(self, call: Call, parsed: ParsedDocument) -> Later:
         database, collection, _ = call.parameters
         name = document_id(call)
-        parsed = parse_document(call.body, bytes_max=self._bytes_max)
         if parsed.id is not None and id_key(parsed.id) != id_key(name):
             shown = orjson.dumps(parsed.id).decode()
             raise InvalidId(f"_id in the body is {shown[:200]}: another than in the path", pointer="/_id")

@@ -198,7 +198,7 @@ def _request_body(operation: Operation) -> dict[str, Any]:
         return {"required": True, "content": {media: {"schema": _ref(name)} for media, name in schemas.items()}}
     if operation.body is Body.LINES:
         return {"required": True, "content": {NDJSON: _lines("BulkLine")}}
-    if operation.body is Body.OBJECT:
+    if operation.body in (Body.OBJECT, Body.OPTIONS):
         schema = _ref(operation.request or "Options")
         is_required = operation.request is not None and operation.is_body_required
         return {"required": is_required, "content": {JSON: {"schema": schema}}}

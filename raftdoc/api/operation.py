@@ -32,6 +32,8 @@ class Body(Enum):
     NONE = "none"
     OBJECT = "object"
     """A JSON object; none at all counts as `{}`."""
+    OPTIONS = "options"
+    """An OBJECT of OPTIONS_BYTES_MAX: it says something about other things than documents."""
     DOCUMENT = "document"
     DOCUMENTS = "documents"
     """One document, or NDJSON: read by the handler as it arrives."""
@@ -84,9 +86,9 @@ class Operation:
     preconditions: tuple[bytes, ...] = ()
     body: Body = Body.NONE
     request: str | None = None
-    """Of Body.OBJECT: the name of what has to be sent, in `schemas.SCHEMAS`; None: options, which may be left out."""
+    """Of an object: the name of what has to be sent, in `schemas.SCHEMAS`; None: options, which may be left out."""
     is_body_required: bool = True
-    """Of Body.OBJECT with a name: whether there has to be one at all."""
+    """Of an object with a name: whether there has to be one at all."""
     answers: tuple[Answer, ...]
     errors: tuple[int, ...] = ()
     """Statuses of refusals, beside those that every operation of its access or with a body may answer."""

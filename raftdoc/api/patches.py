@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
+from functools import partial
 from typing import Any, Final
 
 from raftdoc.api.answers import replay_fields
 from raftdoc.api.backend import DocumentBackend
 from raftdoc.api.documents import checked_name, document_id, written
-from raftdoc.api.exchange import Call, Later, Response
+from raftdoc.api.exchange import Call, Later, Reply, Response
 from raftdoc.api.operation import JSON_PATCH, MERGE_PATCH, PATCH_MEDIA
+from raftdoc.api.parsing import Parser
 from raftdoc.api.preconditions import revision_to_match
 from raftdoc.api.request_fields import media_type
 from raftdoc.api.settings import HttpSettings
@@ -26,26 +28,21 @@ UPDATE_POINTER: Final = "/update"
 
 
 class Patches:
-    def __init__(self, backend: DocumentBackend, settings: HttpSettings) -> None:
+    def __init__(self, backend: DocumentBackend, settings: HttpSettings, parser: Parser) -> None:
         self._backend = backend
+        self._parser = parser
         self._bytes_max = settings.document_bytes_max
         self._retention_ms = settings.idempotency_retention_ms
 
-    def patch(self, call: Call) -> Later:
+    def patch(self, call: Call) -> Later | Awaitable[Reply]:
         media = media_type(call.fields, PATCH_MEDIA)
-        id_ = document_id(call)
-        body = parse_json(call.body)
-        if_match = revision_to_match(call.fields)
-        if media == MERGE_PATCH:
-            if not isinstance(body, dict):
-                raise InvalidPatch("a merge patch of a document is a JSON object", pointer="")
-            return self._later(call, id_, ChangeKind.MERGE_PATCH, body, if_match)
-        if media == JSON_PATCH:
-            parse_json_patch(body)
-            return self._later(call, id_, ChangeKind.JSON_PATCH, body, if_match)
-        if parse_update(body).is_portable:
-            return self._later(call, id_, ChangeKind.UPDATE, body, if_match)
-        return Later(_with_own_pointers(self._update(call, id_, body, if_match)), self._patched)
+        return self._parser.then(call, partial(_parse, media=media), self._patch)
+
+    def _patch(self, call: Call, patch: tuple[ChangeKind | None, JsonValue]) -> Later:
+        id_, if_match, (kind, body) = document_id(call), revision_to_match(call.fields), patch
+        if kind is None:
+            return Later(_with_own_pointers(self._update(call, id_, body, if_match)), self._patched)
+        return self._later(call, id_, kind, body, if_match)
 
     def _later(self, call: Call, id: DocumentId, kind: ChangeKind, body: JsonValue, if_match: int | None) -> Later:
         database, collection, _ = call.parameters
@@ -74,6 +71,19 @@ class Patches:
 
     def _patched(self, call: Call, outcome: Outcome) -> Response:
         return written(200, document_id(call), outcome.revision, replay_fields(call, outcome, self._retention_ms))
+
+
+def _parse(text: bytes, *, media: str) -> tuple[ChangeKind | None, JsonValue]:
+    """Return what is to be done at apply, and the patch; None: it cannot be done there."""
+    body = parse_json(text)
+    if media == MERGE_PATCH:
+        if not isinstance(body, dict):
+            raise InvalidPatch("a merge patch of a document is a JSON object", pointer="")
+        return ChangeKind.MERGE_PATCH, body
+    if media == JSON_PATCH:
+        parse_json_patch(body)
+        return ChangeKind.JSON_PATCH, body
+    return ChangeKind.UPDATE if parse_update(body).is_portable else None, body
 
 
 async def _with_own_pointers(outcome: Awaitable[Any]) -> Any:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator, Awaitable
-from typing import Any, Final, TypeAlias
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, Final, TypeAlias, TypeVar
 
 import orjson
 
@@ -16,6 +16,7 @@ from raftdoc.api.errors import describe
 from raftdoc.api.exchange import JSON, NDJSON, Call, Handler, Reply, Response, Streamed
 from raftdoc.api.operations import JSON as JSON_TYPE
 from raftdoc.api.operations import NDJSON as NDJSON_TYPE
+from raftdoc.api.parsing import Parser
 from raftdoc.api.query_parameters import find_body
 from raftdoc.api.request_fields import accepted_media
 from raftdoc.errors import Fatal, RaftdocError
@@ -27,14 +28,16 @@ from raftdoc.query.position_token import decode_position
 from raftdoc.query.requests import ReadRequest
 
 Body: TypeAlias = dict[str, Any]
+R = TypeVar("R")
 MEDIA: Final = (JSON_TYPE, NDJSON_TYPE)
 
 
 class Queries:
     """The handlers of the read operations over one collection."""
 
-    def __init__(self, backend: QueryBackend) -> None:
+    def __init__(self, backend: QueryBackend, parser: Parser) -> None:
         self._backend = backend
+        self._parser = parser
 
     def handlers(self) -> dict[str, Handler]:
         """Return them by the id of their operation."""
@@ -49,35 +52,35 @@ class Queries:
         }
 
     async def list(self, call: Call) -> Reply:
-        return await self._find(call, find_body(call.query))
+        body = find_body(call.query)
+        return await self._find(call, body, requests.parse_find(body))
 
     async def query(self, call: Call) -> Reply:
-        return await self._find(call, _body(call))
+        return await self._find(call, *await self._parser.parse(_parse_find, call.body))
 
     async def count(self, call: Call) -> Reply:
-        request = requests.parse_count(_body(call))
+        request = await self._request(call, requests.parse_count)
         return self._values(call, await self._run(call, request, answers.count_work(request.query)))
 
     async def distinct(self, call: Call) -> Reply:
-        request = requests.parse_distinct(_body(call))
+        request = await self._request(call, requests.parse_distinct)
         return self._values(call, await self._run(call, request, answers.distinct_work(request.query)))
 
     async def explain(self, call: Call) -> Reply:
-        request = requests.parse_explain(_body(call))
+        request = await self._request(call, requests.parse_explain)
         return self._values(call, await self._run(call, request, answers.explain_work(request.query)))
 
     async def aggregate(self, call: Call) -> Reply:
-        request = requests.parse_aggregate(_body(call))
+        request = await self._request(call, requests.parse_aggregate)
         return self._whole(call, await self._run(call, request, answers.aggregate_work(request.query)))
 
     async def get_many(self, call: Call) -> Reply:
-        request = requests.parse_get_many(_body(call))
+        request = await self._request(call, requests.parse_get_many)
         return self._whole(call, await self._run(call, request, answers.get_many_work(request.query)))
 
     # Pages ----------------------------------------------------------------------------------------
 
-    async def _find(self, call: Call, body: Body) -> Reply:
-        request = requests.parse_find(body)
+    async def _find(self, call: Call, body: Body, request: ReadRequest[FindQuery]) -> Reply:
         scope = self._scope(call, body)
         query = requests.with_page_bytes(request.query, self._backend.page_bytes_max)
         if request.cursor is not None:
@@ -155,6 +158,9 @@ class Queries:
             max_time_ms=request.max_time_ms,
         )
 
+    async def _request(self, call: Call, read: Callable[[Body], R]) -> R:
+        return await self._parser.parse(lambda text: read(parse_object(text)), call.body)
+
     def _cursor(self, scope: tuple[str, ...], page: FindAnswer) -> str | None:
         if page.after is None:
             return None
@@ -168,8 +174,9 @@ class Queries:
         return checked_name(database), checked_name(collection), hashlib.sha256(orjson.dumps(asked)).hexdigest()
 
 
-def _body(call: Call) -> Body:
-    return parse_object(call.body)
+def _parse_find(text: bytes) -> tuple[Body, ReadRequest[FindQuery]]:
+    body = parse_object(text)
+    return body, requests.parse_find(body)
 
 
 def _rest(query: FindQuery, page: FindAnswer, count: int) -> FindQuery:

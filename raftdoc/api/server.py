@@ -25,6 +25,7 @@ from raftdoc.api.indexes import Indexes
 from raftdoc.api.members import Members
 from raftdoc.api.openapi import describe_api
 from raftdoc.api.outbox import Outbox
+from raftdoc.api.parsing import Parser
 from raftdoc.api.patches import Patches
 from raftdoc.api.queries import Queries
 from raftdoc.api.settings import HttpSettings
@@ -48,10 +49,11 @@ class HttpServer:
     ) -> None:
         self._settings = settings
         self._metrics = HttpMetrics(metrics)
+        self._parser = Parser()
         self.dispatcher = Dispatcher(
             node=backend.node,
             now_ns=backend.now_ns,
-            handlers=_handlers(backend, settings, metrics),
+            handlers=_handlers(backend, settings, metrics, self._parser),
             settings=settings,
             metrics=self._metrics,
             on_fatal=on_fatal,
@@ -113,6 +115,7 @@ class HttpServer:
         for timer in self._timers:
             timer.cancel()
         await self.dispatcher.close()
+        self._parser.close()
         if self._server is not None:
             await self._server.wait_closed()
             self._server = None
@@ -155,11 +158,11 @@ class HttpServer:
         self._timers.append(loop.call_later(delay_s, act, loop))
 
 
-def _handlers(backend: Backend, settings: HttpSettings, metrics: Registry) -> dict[str, Handler]:
+def _handlers(backend: Backend, settings: HttpSettings, metrics: Registry, parser: Parser) -> dict[str, Handler]:
     """Return the handler of every operation, by its id."""
     ids = IdSource()
-    documents = Documents(backend, settings)
-    updates = Updates(backend, settings, ids)
+    documents = Documents(backend, settings, parser)
+    updates = Updates(backend, settings, ids, parser)
     catalog = Catalog(backend, settings)
     indexes = Indexes(backend, settings)
     cluster = Cluster(backend)
@@ -173,16 +176,16 @@ def _handlers(backend: Backend, settings: HttpSettings, metrics: Registry) -> di
         "create_collection": catalog.create_collection,
         "get_collection": catalog.get_collection,
         "delete_collection": catalog.delete_collection,
-        **Queries(backend).handlers(),
-        "create_documents": Bulk(backend, settings, backend.now_ns, ids).post,
+        **Queries(backend, parser).handlers(),
+        "create_documents": Bulk(backend, settings, backend.now_ns, ids, parser).post,
         "get_document": documents.get,
         "put_document": documents.put,
         "delete_document": documents.delete,
-        "patch_document": Patches(backend, settings).patch,
+        "patch_document": Patches(backend, settings, parser).patch,
         "update_documents": updates.update,
         "delete_documents": updates.delete,
         "find_and_modify": updates.find_and_modify,
-        "write_bulk": BulkWrites(backend, settings, backend.now_ns, ids).post,
+        "write_bulk": BulkWrites(backend, settings, backend.now_ns, ids, parser).post,
         "list_indexes": indexes.list,
         "create_index": indexes.create,
         "get_index": indexes.get,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
+from functools import partial
 from typing import Any, Final
 
 import orjson
@@ -11,8 +13,9 @@ from raftdoc.api.backend import DocumentBackend
 from raftdoc.api.bodies import parse_object
 from raftdoc.api.documents import checked_name
 from raftdoc.api.errors import describe
-from raftdoc.api.exchange import JSON, Call, Later, Response
+from raftdoc.api.exchange import JSON, Call, Later, Reply, Response
 from raftdoc.api.generated_ids import IdSource, derived_id
+from raftdoc.api.parsing import Parser
 from raftdoc.api.preconditions import tag_of
 from raftdoc.api.settings import HttpSettings
 from raftdoc.api.targets import read_flag
@@ -32,14 +35,23 @@ ANSWERS: Final = {"before": Answer.BEFORE, "after": Answer.AFTER}
 
 
 class Updates:
-    def __init__(self, backend: DocumentBackend, settings: HttpSettings, ids: IdSource) -> None:
+    def __init__(self, backend: DocumentBackend, settings: HttpSettings, ids: IdSource, parser: Parser) -> None:
         self._backend = backend
+        self._parser = parser
         self._retention_ms = settings.idempotency_retention_ms
         self._bytes_max = settings.document_bytes_max
         self._ids = ids
 
-    def update(self, call: Call) -> Later:
-        members = Members(call.body, UPDATE_MEMBERS)
+    def update(self, call: Call) -> Later | Awaitable[Reply]:
+        return self._parser.then(call, partial(Members, known=UPDATE_MEMBERS), self._update)
+
+    def delete(self, call: Call) -> Later | Awaitable[Reply]:
+        return self._parser.then(call, partial(Members, known=DELETE_MEMBERS), self._delete)
+
+    def find_and_modify(self, call: Call) -> Later | Awaitable[Reply]:
+        return self._parser.then(call, partial(Members, known=MODIFY_MEMBERS), self._find_and_modify)
+
+    def _update(self, call: Call, members: Members) -> Later:
         multi, atomic = _extent(call, members)
         wanted = Wanted(
             filter=members.needed("filter"),
@@ -54,15 +66,13 @@ class Updates:
         )
         return self._change(call, wanted, self._updated)
 
-    def delete(self, call: Call) -> Later:
-        members = Members(call.body, DELETE_MEMBERS)
+    def _delete(self, call: Call, members: Members) -> Later:
         multi, atomic = _extent(call, members)
         sort = _sort(members, multi=multi)
         wanted = Wanted(filter=members.needed("filter"), is_delete=True, sort=sort, multi=multi, atomic=atomic)
         return self._change(call, wanted, self._deleted)
 
-    def find_and_modify(self, call: Call) -> Later:
-        members = Members(call.body, MODIFY_MEMBERS)
+    def _find_and_modify(self, call: Call, members: Members) -> Later:
         is_delete = members.flag("delete")
         if is_delete:
             members.refuse(("update", "array_filters", "upsert", "return"), "has no meaning for a deletion")

@@ -6,6 +6,8 @@ import asyncio
 
 import pytest
 
+from raftdoc.limits import OPTIONS_BYTES_MAX
+
 from .conftest import SMALL, Api
 from .fake_backend import FakeBackend
 from .requests import DOCS, HOST, JSON, Connect, put, until
@@ -136,14 +138,16 @@ async def test_a_declared_body_over_the_limit_is_refused_before_it_is_sent(shop:
     assert (answer.status, answer.json()["limit"], answer["Connection"]) == (413, LIMIT, "close")
 
 
-@pytest.mark.parametrize("path", [f"{DOCS}/1", "/v1/dbs/new"])
-async def test_a_chunked_body_over_the_limit_is_413_and_the_answer_arrives(shop: Api, wire: Wire, path: str) -> None:
+@pytest.mark.parametrize(("path", "limit"), [(f"{DOCS}/1", LIMIT), ("/v1/dbs/new", OPTIONS_BYTES_MAX)])
+async def test_a_chunked_body_over_the_limit_is_413_and_the_answer_arrives(
+    shop: Api, wire: Wire, path: str, limit: int
+) -> None:
     await wire.send(f"PUT {path} {HOST}{JSON}Transfer-Encoding: chunked\r\n\r\n".encode())
     piece = b"x" * 8192
     for _ in range(64):
         await wire.send(b"%x\r\n%b\r\n" % (len(piece), piece))
     answer = await wire.answer()
-    assert (answer.status, answer.json()["limit"], answer["Connection"]) == (413, LIMIT, "close")
+    assert (answer.status, answer.json()["limit"], answer["Connection"]) == (413, limit, "close")
     assert await wire.rest() == b""
 
 
