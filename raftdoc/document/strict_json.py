@@ -11,6 +11,7 @@ PLACE_SEARCH_MAX characters: a fault further on is named by its value alone.
 from __future__ import annotations
 
 import json
+from itertools import chain
 from typing import Any, Final
 
 import orjson
@@ -59,19 +60,15 @@ def parse_json(body: bytes) -> JsonValue:
 
 def is_too_deep(value: JsonValue, body: bytes) -> bool:
     """Return whether value has more than DOCUMENT_DEPTH_MAX levels of arrays and objects."""
-    if body.count(b"{") + body.count(b"[") <= DOCUMENT_DEPTH_MAX:
+    if body.count(b"{") + body.count(b"[") <= DOCUMENT_DEPTH_MAX or not isinstance(value, dict | list):
         return False
-    level = [value]
+    containers: list[Any] = [value]
     for _ in range(DOCUMENT_DEPTH_MAX):
-        level = [
-            member
-            for container in level
-            if isinstance(container, dict | list)
-            for member in (container.values() if isinstance(container, dict) else container)
-        ]
-        if not level:
+        members = chain.from_iterable([one.values() if type(one) is dict else one for one in containers])
+        containers = [member for member in members if type(member) is list or type(member) is dict]
+        if not containers:
             return False
-    return any(isinstance(member, dict | list) for member in level)
+    return True
 
 
 def _decode(body: bytes) -> str:
