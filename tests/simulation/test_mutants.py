@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -34,6 +37,7 @@ CHEAP = (
 )
 FAULTS = {fault.name: fault for fault in faults()}
 DIRECTED = tuple(fault.name for fault in faults() if fault.test)
+DIRECTED_TEST = "test_directed_test_finds_the_planted_fault["
 ROOT = Path(__file__).parents[2]
 
 
@@ -42,11 +46,27 @@ def test_few_seeds_find_the_planted_fault(name: str) -> None:
     assert first_caught(FAULTS[name], SEEDS) is not None
 
 
-@pytest.mark.parametrize("name", DIRECTED)
-def test_directed_test_finds_the_planted_fault(name: str) -> None:
+def run_directed(name: str) -> subprocess.CompletedProcess[str]:
     plant = ["-p", "tests.simulation.planting", "--plant", name]
     command = [sys.executable, "-m", "pytest", "-x", *plant, f"tests/{FAULTS[name].test}"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def directed_runs(request: pytest.FixtureRequest) -> Iterator[dict[str, Future[subprocess.CompletedProcess[str]]]]:
+    """Runs of the directed tests that are asked for, as many at a time as there are processors."""
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        tests = [item for item in request.session.items if DIRECTED_TEST in item.nodeid]
+        names = [item.callspec.params["name"] for item in tests if isinstance(item, pytest.Function)]
+        yield {name: pool.submit(run_directed, name) for name in names}
+        pool.shutdown(cancel_futures=True)
+
+
+@pytest.mark.parametrize("name", DIRECTED)
+def test_directed_test_finds_the_planted_fault(
+    name: str, directed_runs: dict[str, Future[subprocess.CompletedProcess[str]]]
+) -> None:
+    done = directed_runs[name].result()
     assert done.returncode == pytest.ExitCode.TESTS_FAILED, done.stdout[-2000:] + done.stderr[-2000:]
 
 
