@@ -205,6 +205,8 @@ OPTIONS_BYTES_MAX: Final = 32 * KIB
 """Of the body of an operation that is about something else than documents."""
 PARSED_AT_ONCE_BYTES_MAX: Final = 32 * KIB
 """What is larger is parsed in a thread; what is not takes the loop LOOP_BLOCK_MS_MAX at worst."""
+PARSE_QUEUE_BYTES_MAX: Final = 128 * MIB
+"""Of bodies and lines that wait for that thread; one alone may have any size."""
 DESCRIPTORS_MIN: Final = 512
 """Files of the state (256) and of the log, links to peers, and some clients."""
 HTTP_HEADER_BYTES_MAX: Final = 8190

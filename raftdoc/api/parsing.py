@@ -13,7 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from raftdoc.api.exchange import Call, Later, Reply
-from raftdoc.limits import PARSED_AT_ONCE_BYTES_MAX
+from raftdoc.errors import OverBudget
+from raftdoc.limits import PARSE_QUEUE_BYTES_MAX, PARSED_AT_ONCE_BYTES_MAX
 
 T = TypeVar("T")
 
@@ -28,12 +29,23 @@ class Parser:
 
     def __init__(self) -> None:
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="parser")
+        self._waiting_bytes = 0
 
     async def parse(self, parse: Callable[[bytes], T], text: bytes) -> T:
-        """Return what `parse` makes of a text; it must touch nothing that the loop touches. Raises as it does."""
+        """Return what `parse` makes of a text; it must touch nothing that the loop touches. Raises as it does.
+
+        Raises:
+            OverBudget: too much waits to be parsed already; nothing was done.
+        """
         if not is_large(text):
             return parse(text)
-        return await asyncio.get_running_loop().run_in_executor(self._executor, parse, text)
+        if self._waiting_bytes and self._waiting_bytes + len(text) > PARSE_QUEUE_BYTES_MAX:
+            raise OverBudget("too many large bodies wait to be parsed")
+        self._waiting_bytes += len(text)
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._executor, parse, text)
+        finally:
+            self._waiting_bytes -= len(text)
 
     def then(
         self, call: Call, parse: Callable[[bytes], T], act: Callable[[Call, T], Later]

@@ -10,7 +10,8 @@ import orjson
 import pytest
 
 from raftdoc.api.parsing import Parser, is_large
-from raftdoc.limits import OPTIONS_BYTES_MAX, PARSED_AT_ONCE_BYTES_MAX
+from raftdoc.errors import OverBudget
+from raftdoc.limits import OPTIONS_BYTES_MAX, PARSE_QUEUE_BYTES_MAX, PARSED_AT_ONCE_BYTES_MAX
 
 from .conftest import SMALL, Api
 from .requests import DOCS
@@ -75,6 +76,25 @@ async def test_what_is_small_is_parsed_at_once() -> None:
     text = bytes(PARSED_AT_ONCE_BYTES_MAX)
     assert await parser.parse(lambda _: threading.current_thread(), text) is threading.current_thread()
     assert not parser_threads()
+
+
+async def test_only_so_much_waits_to_be_parsed_but_one_text_may_have_any_size() -> None:
+    parser, may_end = Parser(), threading.Event()
+
+    def parse(text: bytes) -> int:
+        assert may_end.wait(WAIT_S)
+        return len(text)
+
+    large = bytes(PARSE_QUEUE_BYTES_MAX + 1)
+    first = asyncio.ensure_future(parser.parse(parse, large))
+    await asyncio.sleep(0)
+    with pytest.raises(OverBudget, match="wait to be parsed"):
+        await parser.parse(parse, bytes(PARSED_AT_ONCE_BYTES_MAX + 1))
+    assert await parser.parse(len, b"small") == 5, "that does not wait"
+    may_end.set()
+    assert await first == len(large)
+    assert await parser.parse(parse, large) == len(large)
+    parser.close()
 
 
 async def test_what_the_parser_raises_comes_out_of_the_thread() -> None:
