@@ -1,31 +1,18 @@
-"""Plants a fault: changes one place of the core while fresh copies of it and of the test tree's world are imported.
-
-The product has no switches. Text that is not found exactly once fails loudly.
-"""
+"""Faults of the core, planted for a random world or a directed test: fresh copies of the core and of this tree."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
-from importlib.abc import MetaPathFinder
-from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
-from types import CodeType, ModuleType
 from typing import Any, NamedTuple
 
-import raftdoc
+from tests.planting import Piece, replaced
 
 TREE = "tests.raft"
 """Modules of the test tree that hold the core by the hand: imported afresh with it."""
-
-
 KEPT = ("planting", "mutants")
 """But for these, which do not hold it."""
-
-
-class StaleMutant(Exception):
-    """The text to change is not in the module exactly once: the mutant has to follow the core."""
 
 
 class Mutant(NamedTuple):
@@ -39,36 +26,6 @@ class Mutant(NamedTuple):
     """Random worlds, from seed 0, that it took to catch it when last measured; 0: the first 400 do not, or unknown."""
 
 
-class _Loader(SourceFileLoader):
-    """Loads a module from changed source."""
-
-    def __init__(self, fullname: str, path: str, mutant: Mutant) -> None:
-        super().__init__(fullname, path)
-        self._mutant = mutant
-
-    def get_code(self, fullname: str) -> CodeType:
-        path = self.get_filename(fullname)
-        source = self.get_data(path).decode()
-        if source.count(self._mutant.old) != 1:
-            raise StaleMutant(f"{self._mutant.name}: found {source.count(self._mutant.old)} times in {path}")
-        return compile(source.replace(self._mutant.old, self._mutant.new), path, "exec", dont_inherit=True)
-
-
-class _Finder(MetaPathFinder):
-    def __init__(self, mutant: Mutant) -> None:
-        self._mutant = mutant
-        self._name = f"raftdoc.raft.{mutant.module}"
-
-    def find_spec(self, fullname: str, path: Any, target: ModuleType | None = None) -> ModuleSpec | None:
-        if fullname != self._name:
-            return None
-        spec = PathFinder.find_spec(fullname, path)
-        assert spec is not None
-        assert spec.origin is not None
-        spec.loader = _Loader(fullname, spec.origin, self._mutant)
-        return spec
-
-
 @contextmanager
 def planted(mutant: Mutant) -> Iterator[None]:
     """Within, imports of the core and of this tree give fresh modules, of which one has the fault."""
@@ -76,20 +33,8 @@ def planted(mutant: Mutant) -> Iterator[None]:
     def is_ours(name: str) -> bool:
         return name.startswith("raftdoc.raft") or (name.startswith(f"{TREE}.") and not name.endswith(KEPT))
 
-    kept = {name: sys.modules.pop(name) for name in list(sys.modules) if is_ours(name)}
-    package = raftdoc.__dict__.get("raft")
-    finder = _Finder(mutant)
-    sys.meta_path.insert(0, finder)
-    try:
-        import_module(f"raftdoc.raft.{mutant.module}")
+    with replaced(Piece(f"raftdoc.raft.{mutant.module}", mutant.old, mutant.new), is_ours):
         yield
-    finally:
-        sys.meta_path.remove(finder)
-        for name in [name for name in sys.modules if is_ours(name)]:
-            del sys.modules[name]
-        sys.modules.update(kept)
-        if package is not None:
-            raftdoc.__dict__["raft"] = package
 
 
 def seed_that_catches(mutant: Mutant, seeds: int) -> int | None:

@@ -7,9 +7,10 @@ import sys
 import pytest
 
 from raftdoc.raft import Raft
+from tests.planting import StaleFault
 
 from .mutants import MUTANTS
-from .planting import Mutant, StaleMutant, directed_test_catches, planted, seed_that_catches
+from .planting import Mutant, directed_test_catches, planted, seed_that_catches
 
 CHEAP = tuple(mutant for mutant in MUTANTS if 0 < mutant.seeds <= 40)
 SEEDS_MAX = 400
@@ -32,7 +33,7 @@ def test_at_least_ten_mutants_are_caught_by_random_worlds_in_ci() -> None:
 
 def test_text_that_is_not_there_exactly_once_fails_loudly() -> None:
     for old in ("no such text", "self"):
-        with pytest.raises(StaleMutant), planted(Mutant("stale", "lease", old, "", "")):
+        with pytest.raises(StaleFault), planted(Mutant("stale", "lease", old, "", "")):
             pass
 
 

@@ -1,30 +1,21 @@
-"""Plants a fault in the product: changes one piece of one module while fresh copies of all of it are imported.
+"""Faults of the product, planted for a seed of the simulator, or as a plugin of pytest for a whole run.
 
-The product has no switches. Text that is not found exactly once fails loudly. As a plugin of pytest it plants one fault
-for a whole run, so that any test may be the one that finds it:
+So that any test may be the one that finds it:
 
     python -m pytest -p tests.simulation.planting --plant "NAME OF THE FAULT" tests/...
 """
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
-from importlib.abc import MetaPathFinder
-from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
-from types import CodeType, ModuleType
 from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import Phase, settings
 
-import raftdoc
-
-
-class StaleFault(Exception):
-    """The text to change is not in the module exactly once: the fault has to follow the product."""
+from tests.planting import Piece, replaced
 
 
 class Fault(NamedTuple):
@@ -43,51 +34,11 @@ class Caught(NamedTuple):
     verdict: str
 
 
-class _Loader(SourceFileLoader):
-    """Loads a module from changed source."""
-
-    def __init__(self, fullname: str, path: str, fault: Fault) -> None:
-        super().__init__(fullname, path)
-        self._fault = fault
-
-    def get_code(self, fullname: str) -> CodeType:
-        path = self.get_filename(fullname)
-        source, fault = self.get_data(path).decode(), self._fault
-        if source.count(fault.old) != 1:
-            raise StaleFault(f"{fault.name}: found {source.count(fault.old)} times in {path}")
-        return compile(source.replace(fault.old, fault.new), path, "exec", dont_inherit=True)
-
-
-class _Finder(MetaPathFinder):
-    def __init__(self, fault: Fault) -> None:
-        self._fault = fault
-
-    def find_spec(self, fullname: str, path: Any, target: ModuleType | None = None) -> ModuleSpec | None:
-        if fullname != self._fault.module:
-            return None
-        spec = PathFinder.find_spec(fullname, path)
-        assert spec is not None
-        assert spec.origin is not None
-        spec.loader = _Loader(fullname, spec.origin, self._fault)
-        return spec
-
-
 @contextmanager
 def planted(fault: Fault) -> Iterator[None]:
     """Within, imports of the product give fresh modules, of which one has the fault."""
-    kept = {name: sys.modules.pop(name) for name in list(sys.modules) if name.startswith("raftdoc.")}
-    attributes = dict(vars(raftdoc))
-    finder = _Finder(fault)
-    sys.meta_path.insert(0, finder)
-    try:
-        import_module(fault.module)
+    with replaced(Piece(fault.module, fault.old, fault.new), lambda name: name.startswith("raftdoc.")):
         yield
-    finally:
-        sys.meta_path.remove(finder)
-        for name in [name for name in sys.modules if name.startswith("raftdoc.")]:
-            del sys.modules[name]
-        sys.modules.update(kept)
-        vars(raftdoc).update(attributes)
 
 
 def first_caught(fault: Fault, seeds: Sequence[int]) -> Caught | None:

@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from raftdoc.simulation.cores.run import run_seed
+from tests.planting import StaleFault
 
 from .mutants import faults
-from .planting import Fault, StaleFault, first_caught, planted
+from .planting import Fault, first_caught, planted
 
 SEEDS = range(60)
 """Any change of the product draws other worlds: what it took once may take longer the next time."""
