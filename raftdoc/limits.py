@@ -204,7 +204,7 @@ HTTP_CONNECTIONS_MAX: Final = 4096
 OPTIONS_BYTES_MAX: Final = 32 * KIB
 """Of the body of an operation that is about something else than documents."""
 PARSED_AT_ONCE_BYTES_MAX: Final = 32 * KIB
-"""What is larger is parsed in a thread; what is not takes the loop LOOP_BLOCK_MS_MAX at worst."""
+"""What is larger is parsed in a thread; a document that is not takes the loop LOOP_BLOCK_MS_MAX at worst."""
 PARSE_QUEUE_BYTES_MAX: Final = 128 * MIB
 """Of bodies and lines that wait for that thread; one alone may have any size."""
 DESCRIPTORS_MIN: Final = 512

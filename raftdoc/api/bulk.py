@@ -69,17 +69,24 @@ class Bulk:
         limit = self._settings.document_bytes_max
         if has_arrived(call):
             call.body = take(call, limit)
-            return self._parser.then(call, self._parse, self._create)
+            note_key(call, self._settings.idempotency_retention_ms)
+            return self._parser.then(call, self._item_reader(call), self._create)
         check_length(call, limit)
         return self._receive_one(call, limit)
 
     async def _receive_one(self, call: Call, limit: int) -> Reply:
         call.body = await read_whole(call, limit, self._now_ns)
-        return await settle(call, self._create(call, await self._parser.parse(self._parse, call.body)))
-
-    def _create(self, call: Call, parsed: ParsedDocument) -> Later:
         note_key(call, self._settings.idempotency_retention_ms)
-        id_, document = identifier(call, self._ids)(parsed, 0)
+        item = await self._parser.parse(self._item_reader(call), call.body, call.request.deadline_ns)
+        return await settle(call, self._create(call, item))
+
+    def _item_reader(self, call: Call) -> Callable[[bytes], Item]:
+        """Return what makes a document of a body."""
+        identify, parse = identifier(call, self._ids), self._parse
+        return lambda body: identify(parse(body), 0)
+
+    def _create(self, call: Call, item: Item) -> Later:
+        id_, document = item
         database, collection = map(checked_name, call.parameters)
         outcome = self._backend.create_document(call.request, database, collection, id_, document)
 
@@ -101,7 +108,8 @@ class Bulk:
 
     async def _create_many(self, call: Call, *, is_atomic: bool) -> Reply:
         accepted_media(call.fields, (NDJSON_TYPE,))
-        lines = Lines(self._settings, self._reader(call), self._parser, is_atomic=is_atomic)
+        read, deadline_ns = self._reader(call), call.request.deadline_ns
+        lines = Lines(self._settings, read, self._parser, deadline_ns, is_atomic=is_atomic)
         fingerprint = Fingerprint(call)
         async for piece in read_pieces(call, self._settings.bulk_bytes_max, self._now_ns):
             fingerprint.update(piece)
@@ -151,10 +159,13 @@ class Slices:
 class Lines(Generic[T]):
     """What the lines of an NDJSON body say. Lines end in LF or CRLF; empty ones are passed over, and counted."""
 
-    def __init__(self, settings: HttpSettings, read: LineReader[T], parser: Parser, *, is_atomic: bool) -> None:
+    def __init__(
+        self, settings: HttpSettings, read: LineReader[T], parser: Parser, deadline_ns: int, *, is_atomic: bool
+    ) -> None:
         self._settings = settings
         self._read = read
         self._parser = parser
+        self._deadline_ns = deadline_ns
         self._is_atomic = is_atomic
         self._rest: list[bytes] = []
         self._rest_bytes = 0
@@ -221,7 +232,7 @@ class Lines(Generic[T]):
             raise InvalidLine(self._line_count, error) from None
 
     async def _take_large(self, line: bytes) -> None:
-        self._take(await self._parser.parse(self._read_line, line))
+        self._take(await self._parser.parse(self._read_line, line, self._deadline_ns))
 
     def _take(self, read: tuple[T, int]) -> None:
         item, byte_count = read

@@ -68,7 +68,7 @@ class BulkWrites:
             item = parse(line, position)
             return item, item.byte_count
 
-        lines = Lines(settings, read, self._parser, is_atomic=mode == Mode.ATOMIC)
+        lines = Lines(settings, read, self._parser, call.request.deadline_ns, is_atomic=mode == Mode.ATOMIC)
         fingerprint = Fingerprint(call)
         async for piece in read_pieces(call, settings.bulk_bytes_max, self._now_ns):
             fingerprint.update(piece)

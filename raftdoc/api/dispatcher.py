@@ -104,7 +104,10 @@ class Dispatcher:
             future.cancel()
 
     async def close(self) -> None:
-        """Let go of the connections to other nodes."""
+        """Give up on what is left, writes whose clients are gone, and let go of the connections to other nodes."""
+        self.cancel()
+        if self.waiting:
+            await asyncio.wait(self.waiting)
         await self._forwarding.close()
 
     # One call -------------------------------------------------------------------------------------
@@ -138,7 +141,7 @@ class Dispatcher:
         self.waiting.add(future)
         future.add_done_callback(partial(self._finish, call, finish))
         if not call.route.is_write:
-            # A write goes on: its outcome is decided, whoever still listens.
+            # A write goes on, from its parsing on: its outcome is decided, whoever still listens.
             call.channel.watch(future)
 
     def _finish(self, call: Call, finish: Callable[[Call, Any], Reply], future: asyncio.Future[Any]) -> None:
@@ -300,7 +303,7 @@ class Dispatcher:
         except Fatal as error:
             return self._bug(call, error)
         except RaftdocError as error:
-            if isinstance(error, NotHosted) and call.route.body is not Body.DOCUMENTS and not is_forwarded(call):
+            if isinstance(error, NotHosted) and call.route.body not in STREAMED_BODIES and not is_forwarded(call):
                 # The database has moved, or was made, since the request came: its nodes are known by now.
                 return self._forwarding.forward(call, self._elsewhere(call.parameters[0]))
             return self._problem(call, error) if call.payload.is_eof() else self._discard(call, error)

@@ -11,11 +11,10 @@ import orjson
 from raftdoc.api.answers import http_date, location, replay_fields
 from raftdoc.api.backend import DocumentBackend
 from raftdoc.api.exchange import JSON, Call, Later, Reply, Response
-from raftdoc.api.parsing import Parser
+from raftdoc.api.parsing import Parser, is_large, settle
 from raftdoc.api.preconditions import is_create_only, is_unchanged, revision_to_match
 from raftdoc.api.settings import HttpSettings
 from raftdoc.document import DocumentId, id_key, parse_document, parse_id, parse_name, with_id
-from raftdoc.document.document import ParsedDocument
 from raftdoc.errors import InvalidId, InvalidRequest, NotFound
 from raftdoc.statemachine.outcome import Outcome, StoredDocument
 
@@ -44,7 +43,7 @@ class Documents:
     def __init__(self, backend: DocumentBackend, settings: HttpSettings, parser: Parser) -> None:
         self._backend = backend
         self._parser = parser
-        self._parse = partial(parse_document, bytes_max=settings.document_bytes_max)
+        self._bytes_max = settings.document_bytes_max
         self._retention_ms = settings.idempotency_retention_ms
 
     def get(self, call: Call) -> Response | Later:
@@ -70,21 +69,32 @@ class Documents:
         return f'ETag: "{revision:x}"\r\nLast-Modified: {http_date(time_ms // 1000)}\r\n'
 
     def put(self, call: Call) -> Later | Awaitable[Reply]:
-        return self._parser.then(call, self._parse, self._put)
-
-    def _put(self, call: Call, parsed: ParsedDocument) -> Later:
-        database, collection, _ = call.parameters
         name = document_id(call)
+        if is_large(call.body):
+            return self._put_large(call, name)
+        return self._put(call, name, self._read(name, call.body))
+
+    async def _put_large(self, call: Call, name: DocumentId) -> Reply:
+        document = await self._parser.parse(partial(self._read, name), call.body, call.request.deadline_ns)
+        return await settle(call, self._put(call, name, document))
+
+    def _read(self, name: DocumentId, body: bytes) -> bytes:
+        """Return the document of a body under the id of its path."""
+        parsed = parse_document(body, bytes_max=self._bytes_max)
         if parsed.id is not None and id_key(parsed.id) != id_key(name):
             shown = orjson.dumps(parsed.id).decode()
             raise InvalidId(f"_id in the body is {shown[:200]}: another than in the path", pointer="/_id")
+        return with_id(parsed.normal, name)
+
+    def _put(self, call: Call, name: DocumentId, document: bytes) -> Later:
+        database, collection, _ = call.parameters
         fields = call.fields
         outcome = self._backend.put_document(
             call.request,
             checked_name(database),
             checked_name(collection),
             name,
-            with_id(parsed.normal, name),
+            document,
             if_match=revision_to_match(fields),
             if_none_match=is_create_only(fields),
         )

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from hashlib import blake2b
 from os import urandom
+from threading import Lock
 from typing import Final
 from uuid import UUID
 
@@ -26,16 +27,18 @@ def _uuid(time_ms: int, low: int, random: int, version: int) -> str:
 
 
 class IdSource:
-    """Makes UUIDv7 in rising order: more than 4096 in one millisecond take the next one's."""
+    """Makes UUIDv7 in rising order, in any thread: more than 4096 in one millisecond take the next one's."""
 
     def __init__(self, wall_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000) -> None:
         self._wall_ms = wall_ms
         self._last = 0
+        self._lock = Lock()
 
     def next_id(self) -> str:
-        now = self._wall_ms() << _COUNTER_BITS
-        self._last = max(now, self._last + 1)
-        time_ms, counter = self._last >> _COUNTER_BITS, self._last & (1 << _COUNTER_BITS) - 1
+        with self._lock:
+            now = self._wall_ms() << _COUNTER_BITS
+            self._last = last = max(now, self._last + 1)
+        time_ms, counter = last >> _COUNTER_BITS, last & (1 << _COUNTER_BITS) - 1
         return _uuid(time_ms, counter, int.from_bytes(urandom(_RANDOM_BYTES)), 7)
 
 

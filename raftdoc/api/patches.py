@@ -36,10 +36,13 @@ class Patches:
 
     def patch(self, call: Call) -> Later | Awaitable[Reply]:
         media = media_type(call.fields, PATCH_MEDIA)
-        return self._parser.then(call, partial(_parse, media=media), self._patch)
+        id_, if_match = document_id(call), revision_to_match(call.fields)
+        return self._parser.then(call, partial(_parse, media=media), partial(self._patch, id_, if_match))
 
-    def _patch(self, call: Call, patch: tuple[ChangeKind | None, JsonValue]) -> Later:
-        id_, if_match, (kind, body) = document_id(call), revision_to_match(call.fields), patch
+    def _patch(
+        self, id_: DocumentId, if_match: int | None, call: Call, patch: tuple[ChangeKind | None, JsonValue]
+    ) -> Later:
+        kind, body = patch
         if kind is None:
             return Later(_with_own_pointers(self._update(call, id_, body, if_match)), self._patched)
         return self._later(call, id_, kind, body, if_match)

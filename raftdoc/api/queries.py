@@ -56,7 +56,7 @@ class Queries:
         return await self._find(call, body, requests.parse_find(body))
 
     async def query(self, call: Call) -> Reply:
-        return await self._find(call, *await self._parser.parse(_parse_find, call.body))
+        return await self._find(call, *await self._parse(call, _parse_find))
 
     async def count(self, call: Call) -> Reply:
         request = await self._request(call, requests.parse_count)
@@ -159,7 +159,10 @@ class Queries:
         )
 
     async def _request(self, call: Call, read: Callable[[Body], R]) -> R:
-        return await self._parser.parse(lambda text: read(parse_object(text)), call.body)
+        return await self._parse(call, lambda text: read(parse_object(text)))
+
+    async def _parse(self, call: Call, parse: Callable[[bytes], R]) -> R:
+        return await self._parser.parse(parse, call.body, call.request.deadline_ns)
 
     def _cursor(self, scope: tuple[str, ...], page: FindAnswer) -> str | None:
         if page.after is None:

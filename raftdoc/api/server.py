@@ -49,7 +49,7 @@ class HttpServer:
     ) -> None:
         self._settings = settings
         self._metrics = HttpMetrics(metrics)
-        self._parser = Parser()
+        self._parser = Parser(backend.now_ns)
         self.dispatcher = Dispatcher(
             node=backend.node,
             now_ns=backend.now_ns,

@@ -11,7 +11,7 @@ The caller's duties:
    hold no NaN, no integer outside int64 and no Python type that JSON does not have.
 3. Two ids are the same document when their `id_key` is equal; never compare ids with `==`.
 
-4. A body of more than some 32 KiB is parsed in a thread: 10 ms per MiB that is normal, up to 150 that is not.
+4. A body of more than some 32 KiB is parsed in a thread: 10 ms per MiB that is normal, up to 250 that is not.
 
 It does not know collections, storage or the query language.
 """

@@ -1,8 +1,9 @@
 """How much a filter, an update, a projection or a pipeline is made of: reading it takes time in proportion.
 
-Counted before it is read, because nothing else runs on the node meanwhile. A part is a member of an object, or an
-element of an array that is an object, an array or a field path; a value is any element of an array, or anything below
-`$literal`. What an update only stores is neither: the size of a document bounds it.
+Counted before it is read, because mostly nothing else runs on the node meanwhile. A part is a member of an object, or
+an element of an array that is an object, an array or a field path; a value is any element of an array, or anything
+below `$literal`. A pattern counts as several parts, by the size of its program. What an update only stores is none of
+it: the size of a document bounds it.
 """
 
 from __future__ import annotations
@@ -12,10 +13,17 @@ from typing import Final
 from raftdoc.document.value import JsonValue
 from raftdoc.errors import InvalidQuery
 from raftdoc.limits import QUERY_PARTS_MAX, QUERY_VALUES_MAX
+from raftdoc.query.pattern_size import pattern_size
 
 BAD_VALUE: Final = 2
 PATTERN_PARTS: Final = 4
 """A pattern counts as so many parts more: it is translated and compiled."""
+PROGRAM_OF_PART: Final = 128
+"""And as one more for so many instructions of its program."""
+PROGRAM_MAX: Final = 120_000
+"""More the compiler refuses, and says where."""
+PATTERN_OPERATORS: Final = frozenset({"$regexMatch", "$regexFind", "$regexFindAll"})
+"""Their member `regex` is a pattern, compiled twice: for a match, and for where it is."""
 
 
 class PartCount:
@@ -44,7 +52,11 @@ class PartCount:
                 self.take_parts(len(node))
                 for name, member in node.items():
                     if name == "$regex":
-                        self.take_parts(PATTERN_PARTS)
+                        self._take_pattern(member)
+                    elif name in PATTERN_OPERATORS and isinstance(member, dict):
+                        self._take_pattern(member.get("regex"), programs=2)
+                    elif name == "$jsonSchema":
+                        self._take_schema(member)
                     if isinstance(member, dict | list):
                         (self._literals if name == "$literal" else left).append(member)
             elif isinstance(node, list):
@@ -53,6 +65,25 @@ class PartCount:
                 self.take_parts(len(nested) + sum(1 for each in node if isinstance(each, str) and each[:1] == "$"))
                 left += nested
         self._take_literals()
+
+    def _take_pattern(self, source: JsonValue, *, programs: int = 1) -> None:
+        if isinstance(source, str):
+            size = min(pattern_size(source), PROGRAM_MAX)
+            self.take_parts(PATTERN_PARTS + programs * size // PROGRAM_OF_PART)
+
+    def _take_schema(self, schema: JsonValue) -> None:
+        """Take the patterns of a schema."""
+        schemas = [schema]
+        while schemas:
+            node = schemas.pop()
+            if isinstance(node, dict):
+                self._take_pattern(node.get("pattern"))
+                named = node.get("patternProperties")
+                for source in named if isinstance(named, dict) else ():
+                    self._take_pattern(source)
+                schemas += node.values()
+            elif isinstance(node, list):
+                schemas += node
 
     def take_parts(self, count: int) -> None:
         """Raise InvalidQuery if there are not so many left."""

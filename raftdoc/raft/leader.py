@@ -229,7 +229,7 @@ class Leader:
         self._quorum_deadline_ns = now_ns + self._state.settings.election_timeout_ns
         for progress in self._progress.values():
             progress.heard_ns = progress.moved_ns = now_ns
-            progress.since_ns = progress.born_ns = 0
+            progress.since_ns = progress.born_ns = progress.timed_ns = 0
         # Who is a quorum alone has nobody to wait for: no answer would ever end this round.
         self.reads.confirm(now_ns)
 

@@ -104,8 +104,11 @@ class Progress:
         return True
 
     def took(self, now_ns: int, sent_ns: int) -> None:
-        """Note how long an append took that was sent at sent_ns, once; 0: its answer says no time."""
-        if sent_ns <= self.timed_ns:
+        """Note how long an append took that was sent at sent_ns, once.
+
+        0: its answer says no time. Later than now: it was sent by the clock as it was before it was set back.
+        """
+        if not self.timed_ns < sent_ns <= now_ns:
             return
         self.timed_ns = sent_ns
         round_trip_ns = now_ns - sent_ns

@@ -306,3 +306,31 @@ def test_names(name) -> None:
 def test_names_of_other_forms_are_refused(name) -> None:
     with pytest.raises(InvalidName):
         parse_name(name)
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer"),
+    [
+        (b'{"$a":1}', "/$a"),
+        (b'{"a":1,"$b":1}', "/$b"),
+        (b'{"a":[0,{"b/c~":[[{"$d":1}]]}]}', "/a/1/b~1c~0/0/0/$d"),
+        (b'{"a":[0,{"b":0,"$date":1}]}', "/a/1/$date"),
+        (b'{"a":[0,{"$date":"never"}]}', "/a/1"),
+    ],
+)
+def test_a_fault_in_a_name_has_its_place(body: bytes, pointer: str) -> None:
+    with pytest.raises((InvalidName, InvalidDocument)) as caught:
+        parse_document(body)
+    assert caught.value.pointer == pointer
+
+
+def test_dollars_that_begin_no_name_are_let_pass() -> None:
+    for value in ({"a": "$b"}, {"a": ["$b", "$c"]}, {"a": ',"$b":{"$c'}, {'"$': 1}, {"a$": {"b": '{"$'}}):
+        assert parse_document(orjson.dumps(value)).normal == orjson.dumps(value)
+
+
+def test_a_long_name_above_many_values_costs_no_product() -> None:
+    """Each value once, each byte once: a pointer for every value would be gigabytes."""
+    name = "k" * 400_000
+    body = orjson.dumps({"s": {"$date": "2020-01-01T00:00:00Z"}, name: [1] * 100_000})
+    assert parse_document(body).normal == body

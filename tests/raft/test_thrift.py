@@ -125,6 +125,30 @@ def test_peer_that_becomes_the_slower_one_is_waited_for_no_more() -> None:
     assert (len(got(node, N2)), len(got(node, N3))) == (0, 1)
 
 
+def test_clock_set_back_leaves_nobody_quick_for_good() -> None:
+    node = leader(N2, N3)
+    node.propose()
+    node.propose()
+    node.persist()
+    index, sent_ns = node.core.last_index, node.now_ns
+    node.now_ms -= 6000
+    node.core.on_clock_suspect(node.now_ns)
+    for peer in (N2, N3):
+        node.ack_of(peer, index, sent_ns=sent_ns)
+    for _ in range(20):
+        node.propose()
+        node.propose()
+        node.persist()
+        sent_ns = node.now_ns
+        for peer in (N3, N2):
+            node.now_ms += 5
+            node.ack_of(peer, node.core.last_index, sent_ns=sent_ns)
+    node.tick(HEARTBEAT_MS)
+    node.sent.clear()
+    node.propose()
+    assert (len(got(node, N2)), len(got(node, N3))) == (0, 1)
+
+
 def test_peer_is_no_slower_for_how_long_its_acknowledgements_lie_here() -> None:
     """Those who are held back answer what nobody waits for: it is stepped with the next turn, up to a tick later."""
     node = leader(N2, N3)
