@@ -16,10 +16,10 @@ How a request travels:
 
 The caller's duties:
 
-1. One HttpServer per node, made and used on the loop's thread; `start` once, `close` once. Its own thread touches nothing
-   but bytes.
-2. The backend enforces the deadline in each Request: nothing here waits for a backend with a timer of its own. What waits
-   for a body, or for the thread that parses it, is timed here.
+1. One HttpServer per node, made and used on the loop's thread; `start` once, `close` once. Its own thread touches
+   nothing but bytes.
+2. The backend enforces the deadline in each Request: nothing here waits for a backend with a timer of its own. What
+   waits for a body, or for the thread that parses it, is timed here.
 3. `on_fatal` ends the process: it is called with an AssertionError or a Fatal, after the answer was prepared.
 4. Drain the database before `close`: requests that wait are answered, new ones on open connections as well.
 
