@@ -53,6 +53,28 @@ def commit_lone(node: Lone, quick: NodeId) -> int:
     return node.core.last_index
 
 
+def chosen(node: Lone) -> NodeId:
+    """Return which of two peers gets a lone entry after the next choice."""
+    node.tick(HEARTBEAT_MS)
+    node.sent.clear()
+    node.propose()
+    (peer,) = [peer for peer in (N2, N3) if got(node, peer)]
+    return peer
+
+
+def quick_after(node: Lone, *, slow: NodeId, quick: NodeId) -> NodeId:
+    """Return who is chosen after twenty appends of which one peer was the slower one."""
+    for _ in range(20):
+        node.propose()
+        node.propose()
+        node.persist()
+        sent_ns = node.now_ns
+        for peer in (quick, slow):
+            node.now_ms += 5
+            node.ack_of(peer, node.core.last_index, sent_ns=sent_ns)
+    return chosen(node)
+
+
 @pytest.mark.parametrize("quick", [N2, N3])
 def test_lone_entry_goes_to_the_quickest_peer_and_to_the_other_at_the_next_tick(quick: NodeId) -> None:
     other = N3 if quick == N2 else N2
@@ -111,18 +133,7 @@ def test_nobody_waits_for_a_peer_that_has_not_acknowledged_what_it_was_sent() ->
 
 def test_peer_that_becomes_the_slower_one_is_waited_for_no_more() -> None:
     node = leader(N2, N3)
-    for _ in range(20):
-        node.propose()
-        node.propose()
-        node.persist()
-        sent_ns = node.now_ns
-        for peer in (N3, N2):
-            node.now_ms += 5
-            node.ack_of(peer, node.core.last_index, sent_ns=sent_ns)
-    node.tick(HEARTBEAT_MS)
-    node.sent.clear()
-    node.propose()
-    assert (len(got(node, N2)), len(got(node, N3))) == (0, 1)
+    assert quick_after(node, slow=N2, quick=N3) == N3
 
 
 def test_clock_set_back_leaves_nobody_quick_for_good() -> None:
@@ -135,18 +146,7 @@ def test_clock_set_back_leaves_nobody_quick_for_good() -> None:
     node.core.on_clock_suspect(node.now_ns)
     for peer in (N2, N3):
         node.ack_of(peer, index, sent_ns=sent_ns)
-    for _ in range(20):
-        node.propose()
-        node.propose()
-        node.persist()
-        sent_ns = node.now_ns
-        for peer in (N3, N2):
-            node.now_ms += 5
-            node.ack_of(peer, node.core.last_index, sent_ns=sent_ns)
-    node.tick(HEARTBEAT_MS)
-    node.sent.clear()
-    node.propose()
-    assert (len(got(node, N2)), len(got(node, N3))) == (0, 1)
+    assert quick_after(node, slow=N2, quick=N3) == N3
 
 
 def test_peer_is_no_slower_for_how_long_its_acknowledgements_lie_here() -> None:
@@ -163,10 +163,7 @@ def test_peer_is_no_slower_for_how_long_its_acknowledgements_lie_here() -> None:
         assert node.core.note_late(N3, late, sent_ns + 5 * MS)
         node.now_ms += TICK_MS
         node.step(N3, late)
-    node.tick(HEARTBEAT_MS)
-    node.sent.clear()
-    node.propose()
-    assert (len(got(node, N2)), len(got(node, N3))) == (0, 1)
+    assert chosen(node) == N3
 
 
 def test_who_lacks_many_entries_gets_them() -> None:
