@@ -57,8 +57,12 @@ async def _serve(settings: Settings) -> int:
             log.info("node drains node=%s", settings.node)
             living.cancel()
             await runtime.drain(settings.drain_timeout_ms)
-    except* Fatal as errors:
-        raise _first(errors) from None
+    except BaseExceptionGroup as errors:
+        # What is raised within `except*` becomes a group again in the Python 3.11.2 of Debian 12.
+        fatal, _ = errors.split(Fatal)
+        if fatal is None:
+            raise
+        raise _first(fatal) from None
     finally:
         await runtime.close()
     log.info("node stopped node=%s", settings.node)
