@@ -90,6 +90,8 @@ INDEX_STEP_INTERVAL_MS_BUSY: Final = 3
 INDEX_BUSY_MS: Final = 250
 """After the last write of somebody else."""
 EXPIRE_DOCUMENTS_MAX: Final = 64
+EXPIRE_BYTES_MAX: Final = 2 * MIB
+"""After so much of documents one entry expires no more."""
 
 # Queries ----------------------------------------------------------------------------------------
 QUERY_PARTS_MAX: Final = 2048

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
+from time import perf_counter_ns
 from typing import Any, Final, Protocol
 
 from aiohttp.http import HttpRequestParser, HttpVersion10, HttpVersion11
@@ -24,7 +25,13 @@ from raftdoc.api.exchange import Call
 from raftdoc.api.heads import Heads
 from raftdoc.api.outbox import Outbox
 from raftdoc.errors import HeadersTooLarge, MalformedHttp, OverBudget, RaftdocError
-from raftdoc.limits import HTTP_HEADER_BYTES_MAX, HTTP_PATH_BYTES_MAX, HTTP_PIPELINE_MAX
+from raftdoc.limits import (
+    HTTP_HEADER_BYTES_MAX,
+    HTTP_PATH_BYTES_MAX,
+    HTTP_PIPELINE_MAX,
+    LOOP_BLOCK_MS_MAX,
+    NS_PER_MS,
+)
 
 READ_BUFFER_BYTES: Final = 64 * 1024
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -208,9 +215,9 @@ class Connection(asyncio.Protocol):
         if self._is_taking_up:
             return
         self._is_taking_up = True
-        taken = 0
+        taken, until_ns = 0, perf_counter_ns() + LOOP_BLOCK_MS_MAX * NS_PER_MS
         while not self.is_busy and self._drained is None and self._transport is not None:
-            if taken == HTTP_PIPELINE_MAX:
+            if taken == HTTP_PIPELINE_MAX or (taken and perf_counter_ns() >= until_ns):
                 # Others want their turn as well.
                 self._loop.call_soon(self._take_up)
                 break

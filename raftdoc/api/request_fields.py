@@ -6,9 +6,21 @@ import re
 from collections.abc import Iterable
 from typing import Final, TypeAlias
 
-from raftdoc.errors import InvalidRequest, NotAcceptable, UnknownOption, UnsupportedExpectation, UnsupportedMediaType
+from raftdoc.errors import (
+    HeadersTooLarge,
+    InvalidRequest,
+    NotAcceptable,
+    UnknownOption,
+    UnsupportedExpectation,
+    UnsupportedMediaType,
+)
 from raftdoc.ids import GroupId, Index
-from raftdoc.limits import IDEMPOTENCY_KEY_BYTES_MAX, MIN_INDEX_GROUPS_MAX, REQUEST_TIMEOUT_MS_MAX
+from raftdoc.limits import (
+    HTTP_HEADER_BYTES_MAX,
+    IDEMPOTENCY_KEY_BYTES_MAX,
+    MIN_INDEX_GROUPS_MAX,
+    REQUEST_TIMEOUT_MS_MAX,
+)
 
 Fields: TypeAlias = dict[bytes, bytes]
 """The header fields that raftdoc reads, by name in lower case. Others are not kept."""
@@ -40,7 +52,10 @@ _LISTS: Final = frozenset({b"accept", b"if-none-match"})
 _DURATION: Final = re.compile(rb"(\d{1,9})(ms|s)")
 _TOKEN: Final = re.compile(rb"\d{1,10}:\d{1,19}(?:,\d{1,10}:\d{1,19})*")
 _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,128}")
-_CONTENT_TYPE: Final = re.compile(rb'\s*([\w.+/-]+)\s*(?:;\s*charset\s*=\s*"?utf-?8"?\s*)?;?\s*', re.IGNORECASE)
+_CONTENT_TYPE: Final = re.compile(
+    rb'\s*+([\w.+/-]++)\s*+(?:;\s*+charset\s*+=\s*+"?utf-?8"?\s*+)?+;?\s*+', re.IGNORECASE
+)
+"""Possessive: white space is gone over once."""
 _QUOTED: Final = re.compile(rb'"((?:[^"\\]|\\["\\])*)"')
 _VISIBLE: Final = re.compile(rb"[\x20-\x7e]+")
 
@@ -50,6 +65,7 @@ def read_fields(raw_headers: Iterable[tuple[bytes, bytes]]) -> Fields:
 
     Raises:
         InvalidRequest: one that is no list stands there twice.
+        HeadersTooLarge: the lines of a list are too much together.
         UnknownOption: a `Raftdoc-` header that does not exist.
     """
     fields: Fields = {}
@@ -64,6 +80,8 @@ def read_fields(raw_headers: Iterable[tuple[bytes, bytes]]) -> Fields:
             if name not in _LISTS:
                 raise InvalidRequest(f"the header {spelled.decode()} is sent twice")
             fields[name] += b", " + value
+            if len(fields[name]) > HTTP_HEADER_BYTES_MAX:
+                raise HeadersTooLarge(f"the header {spelled.decode()}", limit=HTTP_HEADER_BYTES_MAX)
         else:
             fields[name] = value
     return fields

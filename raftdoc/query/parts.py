@@ -14,6 +14,7 @@ from raftdoc.document.value import JsonValue
 from raftdoc.errors import InvalidQuery
 from raftdoc.limits import QUERY_PARTS_MAX, QUERY_VALUES_MAX
 from raftdoc.query.pattern_size import pattern_size
+from raftdoc.query.regex import PATTERN_BYTES_MAX
 
 BAD_VALUE: Final = 2
 PATTERN_PARTS: Final = 4
@@ -67,7 +68,8 @@ class PartCount:
         self._take_literals()
 
     def _take_pattern(self, source: JsonValue, *, programs: int = 1) -> None:
-        if isinstance(source, str):
+        # One that is longer is refused by the compiler, before it does anything.
+        if isinstance(source, str) and len(source) <= PATTERN_BYTES_MAX:
             size = min(pattern_size(source), PROGRAM_MAX)
             self.take_parts(PATTERN_PARTS + programs * size // PROGRAM_OF_PART)
 

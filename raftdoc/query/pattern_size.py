@@ -24,8 +24,8 @@ CHARACTER_SIZE: Final = 24
 _TOKEN: Final = re.compile(
     r"""
     \\Q(?P<quoted>.*?)(?:\\E|\Z)
-    | (?P<property>\\[pP](?:\{[^}]*\}|.))
-    | (?P<escape>\\(?:[xo]\{[^}]*\}|.?))
+    | (?P<property>\\[pP](?:\{[^{}]{0,64}\}|.?))
+    | (?P<escape>\\(?:[xo]\{[^{}]{0,64}\}|.?))
     | (?P<class>\[\^?\]?(?:\[:\^?\w+:\]|\\.|[^\]\\])*\]?)
     | (?P<repeat>\{(?P<least>\d+)(?P<comma>,(?P<most>\d*))?\})
     | (?P<any>.)

@@ -46,7 +46,8 @@ _NAMED: Final = re.compile(r"\(\?(?:P?<([A-Za-z_]\w*)>|'([A-Za-z_]\w*)')")
 _REPEAT: Final = re.compile(r"\{\d+(?:,\d*)?\}")
 _VERB: Final = re.compile(r"\(\*(UTF8?|UTF16|UTF32|UCP)\)")
 _UNICODE_CLASSES: Final = {"d": r"\p{Nd}", "w": r"\p{L}\p{N}_", "s": r"\s\x0b\p{Z}"}
-_BRACED: Final = re.compile(r"\\[pPx]\{[^}]*\}")
+_BRACED: Final = re.compile(r"\\[pPx]\{[^{}]{0,64}\}")
+_POSIX: Final = re.compile(r"\[:\^?\w{1,16}:\]")
 _CODE_POINT: Final = re.compile(r"o\{([0-7]+)\}")
 
 
@@ -250,9 +251,8 @@ class _Translation:
                     self._emit(_CLASS_ESCAPES[char], 2)
                 else:
                     self._common_escape(char)
-            elif source.startswith("[:", self._place) and ":]" in source[self._place :]:
-                self._emit(source[self._place : source.index(":]", self._place) + 2], 0)
-                self._place = source.index(":]", self._place) + 2
+            elif posix := _POSIX.match(source, self._place):
+                self._emit(posix[0], len(posix[0]))
             elif source[self._place] == "[":
                 self._emit(r"\[", 1)
             else:

@@ -262,7 +262,7 @@ def build_index(collection: str, collection_id: int, index_id: int, start: bytes
 
 
 def expire(collection: str, collection_id: int, index_id: int, documents_max: int) -> bytes:
-    """Delete so many of the documents that a time-to-live index says are over by log time.
+    """Delete so many of the documents that a time-to-live index says are over by log time; large ones, fewer.
 
     Outcome: ok, data = how many were deleted.
     """

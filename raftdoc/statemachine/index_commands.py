@@ -14,7 +14,7 @@ from typing import Final
 import orjson
 
 from raftdoc.document import JsonValue, encode_key
-from raftdoc.limits import INDEXES_MAX
+from raftdoc.limits import EXPIRE_BYTES_MAX, INDEXES_MAX
 from raftdoc.query.index_definition import IndexDefinition, IndexState, parse_index_definition
 from raftdoc.statemachine.collection import Collection
 from raftdoc.statemachine.commands import Op
@@ -109,7 +109,7 @@ def expire(target: DatabaseSlice, command: Command) -> Outcome:
     index = _find(collection, collection_id, index_id)
     if collection is None or index is None or index.definition.state != "ready":
         return Outcome(OK, data=0, time_ms=staged.time_ms)
-    deleted = 0
+    deleted = byte_count = 0
     for key in staged.first_keys(*expired_range(index, staged.time_ms), documents_max):
         value = staged.get(key)
         if value is None:
@@ -120,6 +120,9 @@ def expire(target: DatabaseSlice, command: Command) -> Outcome:
         assert old is not None, (name, index.definition.name, id_key)
         delete_document(target, collection, id_key, old)
         deleted += 1
+        byte_count += len(old)
+        if byte_count >= EXPIRE_BYTES_MAX:
+            break
     return Outcome(OK, data=deleted, time_ms=staged.time_ms)
 
 

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from raftdoc.limits import OPTIONS_BYTES_MAX
+from raftdoc.limits import HTTP_HEADER_BYTES_MAX, OPTIONS_BYTES_MAX
 
 from .conftest import SMALL, Api
 from .fake_backend import FakeBackend
@@ -212,6 +212,21 @@ async def test_requests_sent_ahead_are_answered_in_order(shop: Api, wire: Wire, 
     answers = [await wire.answer() for _ in range(300)]
     assert [a["X-Request-Id"] for a in answers] == [f"{kind}{n}" for n in range(100) for kind in "pgl"]
     assert {answer.status for answer in answers} == {200, 201}
+
+
+async def test_lines_of_a_list_are_bounded_together(wire: Wire) -> None:
+    lines = f"Accept: {'*/*,' * 1000}\r\n"
+    await wire.send(f"GET {DOCS}/1 {HOST}{lines}\r\n".encode())
+    assert (await wire.answer()).code != "headers_too_large"
+    await wire.send(f"GET {DOCS}/1 {HOST}{lines * 3}\r\n".encode())
+    answer = await wire.answer()
+    assert (answer.status, answer.code, answer.json()["limit"]) == (431, "headers_too_large", HTTP_HEADER_BYTES_MAX)
+
+
+@pytest.mark.parametrize("tail", ["x", "; charset", ";;", " x", '; charset="utf-8'])
+async def test_a_long_content_type_that_is_none_is_refused(shop: Api, tail: str) -> None:
+    answer = await shop("PUT", f"{DOCS}/1", b"{}", Content_Type="a" + " " * 8000 + tail)
+    assert (answer.status, answer.code) == (415, "unsupported_media_type")
 
 
 async def test_a_long_pipeline_is_answered_whole(wire: Wire) -> None:

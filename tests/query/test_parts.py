@@ -63,6 +63,15 @@ def test_what_is_too_much_to_read_is_refused_as_a_whole(parse: Callable[[Any, st
     assert (caught.value.pointer, caught.value.mongo_code) == ("/x", 2)
 
 
+@pytest.mark.parametrize(
+    "source", [r"\p{" * 50_000, "[" + "[:" * 50_000, "a" * 40_000], ids=["names", "classes", "text"]
+)
+def test_a_pattern_that_is_too_long_is_refused_before_it_is_looked_at(source: str) -> None:
+    with pytest.raises(InvalidQuery, match="a pattern has at most") as caught:
+        parse_filter({"a": {"$regex": source}}, "/filter")
+    assert caught.value.pointer == "/filter/a/$regex"
+
+
 def test_array_filters_count_with_the_update() -> None:
     filters = [{f"x{number}": {"$gt": number}} for number in HALF]
     with pytest.raises(InvalidQuery, match="more than"):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from raftdoc.document import compare, encode_key, id_key
 from raftdoc.errors import NotFound
-from raftdoc.limits import INDEX_KEY_BYTES_MAX, INDEXES_MAX
+from raftdoc.limits import EXPIRE_BYTES_MAX, INDEX_KEY_BYTES_MAX, INDEXES_MAX
 from raftdoc.query.index_definition import parse_index_definition
 from raftdoc.query.index_keys import decode_values
 from raftdoc.statemachine import commands
@@ -331,6 +331,17 @@ def test_documents_whose_date_is_over_are_deleted_by_log_time(direction) -> None
     assert runner.one(expire, time_ms=12_000).data == 0
     left = {document.body for document in runner.machine.list_documents("c", limit=100, bytes_max=1 << 20)[0]}
     assert {orjson.loads(text)["_id"] for text in left} == {"d3", "d4", "d5", "d6", "d7", "text", "number", "none"}
+    assert is_sound(runner)
+
+
+def test_no_entry_expires_much_more_than_so_many_bytes() -> None:
+    runner = Runner()
+    runner.run(index({"t": 1}, expire_after_s=10))
+    large = "x" * (EXPIRE_BYTES_MAX // 3)
+    runner.run(*(put(f"d{number}", {"t": date(0), "a": large}) for number in range(5)))
+    (ref,) = runner.machine.expired(12_000)
+    expire = commands.expire(*ref, 100)
+    assert [runner.one(expire, time_ms=12_000).data for _ in range(3)] == [3, 2, 0]
     assert is_sound(runner)
 
 
