@@ -116,6 +116,8 @@ ENTRY_COMMANDS_MAX: Final = 256
 ENTRY_BYTES_MAX: Final = 128 * KIB
 """A batch is cut here, because an entry is applied in one go: some 300 small documents, 3 ms. One command alone may be
 larger, up to COMMAND_BYTES_MAX."""
+APPLY_WORK_BYTES_MAX: Final = 512 * KIB
+"""After so much of documents that commands change, the entries that follow are applied with the next call."""
 COMMAND_BYTES_MAX: Final = 17 * MIB
 UNCOMMITTED_BYTES_MAX_GROUP: Final = 32 * MIB
 UNCOMMITTED_BYTES_MAX_NODE: Final = 128 * MIB

@@ -9,6 +9,7 @@ with five nodes the entry can still win elsewhere.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -70,11 +71,11 @@ class Proposals:
         self.waiting_count += 1
         self.added_count += 1
 
-    def take(self) -> list[list[Proposal]]:
+    def take(self, weigh: Callable[[bytes], int] = len) -> list[list[Proposal]]:
         """Take what is queued, cut into the proposals of one entry each."""
         queued, self.queued = self.queued, []
         self.is_due = False
-        return cut(queued)
+        return cut(queued, weigh)
 
     def sent(self, term: Term, index: Index, proposals: list[Proposal], byte_count: int) -> None:
         """File the proposals of one entry that the core has taken."""
@@ -157,12 +158,14 @@ class Proposals:
                 proposal.waiter.set_exception(error)
 
 
-def cut(proposals: list[Proposal]) -> list[list[Proposal]]:
-    """Cut proposals, at least one, where an entry ends: by their count or by their bytes."""
+def cut(proposals: list[Proposal], weigh: Callable[[bytes], int] = len) -> list[list[Proposal]]:
+    """Cut proposals, at least one, where an entry ends: by their count or by what they weigh, in bytes."""
+    if len(proposals) == 1:
+        return [proposals]
     cuts: list[list[Proposal]] = []
     start = byte_count = 0
     for position, proposal in enumerate(proposals):
-        size = len(proposal.command)
+        size = weigh(proposal.command)
         if position > start and (position - start >= ENTRY_COMMANDS_MAX or byte_count + size > ENTRY_BYTES_MAX):
             cuts.append(proposals[start:position])
             start, byte_count = position, 0

@@ -46,6 +46,9 @@ class StateMachine(Protocol):
             EngineBusy: nothing was written and nothing changed in memory; call again later.
         """
 
+    def weight(self, command: bytes) -> int:
+        """Return what a command counts where entries are cut, in bytes; more than its own where it goes over others."""
+
     def prepare(self, entry: Entry) -> None:
         """Work out what the entry after applied_index will do. It may never be applied: nobody is to see anything."""
 
@@ -119,7 +122,7 @@ class Replica:
 
     def propose(self, wall_ms: int, now_ns: int) -> None:
         """Give the core what is queued: one entry, or more where the bounds of one are reached."""
-        for proposals in self.proposals.take():
+        for proposals in self.proposals.take(self.machine.weight):
             payload = batch([proposal.command for proposal in proposals])
             taken = self.core.propose(payload, wall_ms, now_ns)
             if isinstance(taken, Rejection):

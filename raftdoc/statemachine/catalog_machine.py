@@ -116,6 +116,10 @@ class CatalogMachine:
         self._commit(target)
         return outcomes
 
+    def weight(self, command: bytes) -> int:
+        """Return its bytes: there are no large records."""
+        return len(command)
+
     def prepare(self, entry: Entry) -> None:
         """Work out what the entry after applied_index will do, which may never be applied: nothing is changed by it.
 

@@ -9,12 +9,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+import msgpack
+
 from raftdoc.errors import NotFound
 from raftdoc.ids import Index
-from raftdoc.limits import IDEMPOTENCY_RECORDS_MAX
+from raftdoc.limits import APPLY_WORK_BYTES_MAX, ENTRY_BYTES_MAX, IDEMPOTENCY_RECORDS_MAX
 from raftdoc.query.index_definition import IndexDefinition
 from raftdoc.raft.messages import Entry
 from raftdoc.statemachine.collection import Collection, load_collections, stored_document
+from raftdoc.statemachine.commands import Op
 from raftdoc.statemachine.database_commands import CLOSED_HANDLERS, OPEN_HANDLERS
 from raftdoc.statemachine.database_slice import (
     CLOSED_NAME,
@@ -31,6 +34,7 @@ from raftdoc.statemachine.outcome import CollectionInfo, Outcome, RequestRecord,
 from raftdoc.statemachine.reader import DatabaseReader
 from raftdoc.statemachine.requests import Requests
 from raftdoc.statemachine.staging import Ahead, Staged, load_number, load_progress
+from raftdoc.statemachine.update_commands import Modify
 from raftdoc.storage.engine import Engine
 from raftdoc.storage.keyspace import GroupKeys, prefix_stop
 
@@ -99,7 +103,8 @@ class DatabaseMachine:
     def apply(self, entries: Sequence[Entry]) -> list[list[Outcome]]:
         """Apply the entries that follow applied_index, in one engine batch; return the outcomes per entry applied.
 
-        These are all entries, or the first ones up to `changes_max`: apply the rest with the next call.
+        These are all entries, or the first ones up to `changes_max` or APPLY_WORK_BYTES_MAX: apply the rest with the
+        next call.
 
         Raises:
             EngineBusy: nothing was written and nothing changed in memory; call again later.
@@ -111,13 +116,31 @@ class DatabaseMachine:
         target, outcomes = self._ahead.take(entries[0], self._slice)
         staged = target.staged
         for entry in entries[len(outcomes) :]:
-            if outcomes and self._changes_max is not None and len(staged.changes) >= self._changes_max:
+            if outcomes and (staged.work_bytes >= APPLY_WORK_BYTES_MAX or self._is_full(staged)):
                 break
             outcomes.append(self._apply_entry(target, entry))
         target.finish()
         self._engine.write(staged.changes)
         self._commit(target)
         return outcomes
+
+    def _is_full(self, staged: Staged) -> bool:
+        return self._changes_max is not None and len(staged.changes) >= self._changes_max
+
+    def weight(self, command: bytes) -> int:
+        """Return what a command counts where entries are cut: its bytes, and those of a document that it changes.
+
+        A small change of a large document takes the time of the document. A bulk has an entry of its own.
+        """
+        op, size = command[1], len(command)
+        if op == Op.WRITE_MANY:
+            return max(size, ENTRY_BYTES_MAX)
+        if op != Op.MODIFY or size >= ENTRY_BYTES_MAX:
+            return size
+        fields = Modify(*msgpack.unpackb(command))
+        collection = self._collections.get(fields.collection)
+        stored = None if collection is None else self._engine.get(collection.prefix + fields.step[1])
+        return size + len(stored or b"")
 
     def prepare(self, entry: Entry) -> None:
         """Work out what the entry after applied_index will do, which may never be applied: nothing is changed by it.

@@ -121,6 +121,7 @@ def expire(target: DatabaseSlice, command: Command) -> Outcome:
         delete_document(target, collection, id_key, old)
         deleted += 1
         byte_count += len(old)
+        staged.work_bytes += len(old)
         if byte_count >= EXPIRE_BYTES_MAX:
             break
     return Outcome(OK, data=deleted, time_ms=staged.time_ms)

@@ -118,6 +118,7 @@ class Staged:
         "ordinal",
         "progress",
         "time_ms",
+        "work_bytes",
     )
 
     def __init__(self, engine: Engine, keys: GroupKeys, progress: Progress) -> None:
@@ -134,6 +135,8 @@ class Staged:
         self.ordinal = 0
         self.made: list[Made] = []
         """Idempotency records of this slice."""
+        self.work_bytes = 0
+        """Of documents that were gone over, beside what commands brought with them."""
         self.forgotten = 0
         """How many idempotency records this slice forgot, oldest first."""
 

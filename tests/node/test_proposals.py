@@ -152,6 +152,14 @@ def test_cuts_keep_the_order_and_the_bounds_of_an_entry(sizes: list[int]) -> Non
     assert proposals.queued == []
 
 
+def test_an_entry_ends_by_what_its_commands_weigh() -> None:
+    proposals = fresh()
+    for number in range(4):
+        proposals.add(Proposal(b"%d" % number, Recorded(), 1))
+    cuts = proposals.take(lambda command: ENTRY_BYTES_MAX if command == b"1" else 1)
+    assert [[proposal.command for proposal in cut] for cut in cuts] == [[b"0"], [b"1"], [b"2", b"3"]]
+
+
 @pytest.mark.parametrize("error", [NotLeader(GroupId(1), None), Draining("stop")])
 async def test_a_cancelled_caller_is_passed_over(error: RaftdocError) -> None:
     proposals = fresh()

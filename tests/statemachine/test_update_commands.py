@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from raftdoc.document import id_key
 from raftdoc.errors import InvalidQuery, TooLarge
-from raftdoc.limits import IDEMPOTENCY_ANSWER_BYTES_MAX
+from raftdoc.limits import APPLY_WORK_BYTES_MAX, ENTRY_BYTES_MAX, IDEMPOTENCY_ANSWER_BYTES_MAX
 from raftdoc.statemachine import commands, update_steps
 from raftdoc.statemachine.database_machine import DatabaseMachine
 from raftdoc.statemachine.digest import recompute_digest
@@ -54,6 +54,33 @@ def test_operators_run_on_what_is_there_when_the_command_is_applied(runner: Runn
     outcomes = runner.run(*[commands.modify("c", update_steps.update(KEY_A), [INCREMENT])] * 3)
     assert [outcome.revision for outcome in outcomes] == [2 << 20, 2 << 20 | 1, 2 << 20 | 2]
     assert stored(runner)["n"] == 4
+
+
+def test_changes_of_a_large_document_are_applied_a_few_at_a_time(runner: Runner) -> None:
+    """Each takes the time of the document, however small it is itself."""
+    large = orjson.dumps({"_id": "a", "n": 1, "text": "x" * (APPLY_WORK_BYTES_MAX // 3)})
+    runner.one(commands.put("c", "a", large))
+    increment = commands.modify("c", update_steps.update(KEY_A), [INCREMENT])
+    entries = [entry(index, [increment]) for index in range(3, 10)]
+    assert [len(outcomes) for outcomes in runner.machine.apply(entries)] == [1, 1, 1]
+    assert (runner.machine.applied_index, stored(runner)["n"]) == (5, 4)
+    assert len(runner.machine.apply(entries[3:])) == 3
+
+
+def test_a_command_weighs_as_much_as_the_document_that_it_changes(runner: Runner) -> None:
+    machine = runner.machine
+    body_bytes = len(orjson.dumps(stored(runner)))
+    for step in (update_steps.update(KEY_A), update_steps.delete(KEY_A)):
+        command = commands.modify("c", step, [INCREMENT])
+        assert machine.weight(command) - len(command) >= body_bytes
+    for missing in (
+        commands.modify("c", update_steps.update(KEY_B), [INCREMENT]),
+        commands.modify("other", update_steps.update(KEY_A), [INCREMENT]),
+    ):
+        assert machine.weight(missing) == len(missing)
+    bulk = commands.write_many("c", [update_steps.update(KEY_A)], [INCREMENT], mode=Mode.UNORDERED)
+    assert machine.weight(bulk) == ENTRY_BYTES_MAX
+    assert machine.weight(commands.put("c", "a", b'{"_id":"a"}')) == len(commands.put("c", "a", b'{"_id":"a"}'))
 
 
 def test_two_patches_do_not_overwrite_each_other(runner: Runner) -> None:

@@ -81,8 +81,11 @@ class Machine:
 
     def apply(self, entries: Sequence[Entry]) -> list[list[Outcome]]:
         outcomes = self.database.apply(entries)
-        self._host.world.applied(self._host, entries, outcomes)
+        self._host.world.applied(self._host, entries[: len(outcomes)], outcomes)
         return outcomes
+
+    def weight(self, command: bytes) -> int:
+        return self.database.weight(command)
 
     def prepare(self, entry: Entry) -> None:
         self.database.prepare(entry)
