@@ -170,16 +170,22 @@ class Plan:
         """Return what the new document starts from, with the `_id` that it will have."""
         assert self._update is not None
         base = document_from(self.filter.root, id_only=self._update.is_replacement)
-        made = self._update.apply(base, filter=self.filter, context=self.context, is_insert=True)
+        made = self._applied(base, is_insert=True)
         id_ = check_id(made.get("_id", self.wanted.new_id))
         base = {"_id": id_, **base}
         parse_document(encode_value(base), bytes_max=self.wanted.bytes_max)
         return base
 
     def _changed(self, document: dict[str, JsonValue], *, is_insert: bool) -> bytes:
-        assert self._update is not None
-        after = self._update.apply(document, filter=self.filter, context=self.context, is_insert=is_insert)
+        after = self._applied(document, is_insert=is_insert)
         return parse_document(encode_value(after), bytes_max=self.wanted.bytes_max).normal
+
+    def _applied(self, document: dict[str, JsonValue], *, is_insert: bool) -> dict[str, JsonValue]:
+        assert self._update is not None
+        bytes_max = self.wanted.bytes_max
+        return self._update.apply(
+            document, filter=self.filter, context=self.context, is_insert=is_insert, bytes_max=bytes_max
+        )
 
 
 def _conjuncts(node: Node) -> tuple[Node, ...]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from raftdoc.document.path import Path
 from raftdoc.document.value import JsonValue
+from raftdoc.query.allowance import condition_count
 from raftdoc.query.ast import Always, And, ExprMatch, Node, Nor, Not, Or
 from raftdoc.query.filter_parser import FilterParser
 from raftdoc.query.matcher import Predicate, compile_filter
@@ -34,10 +35,11 @@ def parse_filter(spec: JsonValue, pointer: str = "", *, variables: frozenset[str
 class Filter:
     """A parsed filter. `root` is its AST."""
 
-    __slots__ = ("_predicate", "root", "uses_expressions")
+    __slots__ = ("_predicate", "condition_count", "root", "uses_expressions")
 
     def __init__(self, root: Node) -> None:
         self.root = root
+        self.condition_count = condition_count(root)
         self.uses_expressions = _uses_expressions(root)
         self._predicate: Predicate = compile_filter(root, None)
 

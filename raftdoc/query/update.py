@@ -18,7 +18,9 @@ from raftdoc.document.path import MISSING, Path, Reached
 from raftdoc.document.tagged import tag_of
 from raftdoc.document.value import JsonValue, compare
 from raftdoc.errors import InvalidQuery, UpdateRefused
+from raftdoc.limits import DOCUMENT_BYTES_MAX
 from raftdoc.query.aggregate import Pipeline
+from raftdoc.query.allowance import value_count
 from raftdoc.query.context import Context
 from raftdoc.query.filter import Filter
 from raftdoc.query.parts import PartCount
@@ -60,6 +62,8 @@ _ARITHMETIC: Final = frozenset({"$inc", "$mul"})
 _EXTREMES: Final = frozenset({"$min", "$max"})
 _READ: Final = frozenset({"$pull", "$pullAll"})
 """Those whose arguments are more than stored."""
+_COMPARED: Final = _EXTREMES | {"$push", "$addToSet"}
+"""Those that look at all of their argument for every value."""
 
 OPERATORS: Final = (
     _WRITES
@@ -83,14 +87,22 @@ class Update:
         """Whether a path has `$`: then applying it needs the filter."""
 
     def apply(
-        self, document: dict[str, JsonValue], *, filter: Filter | None, context: Context, is_insert: bool
+        self,
+        document: dict[str, JsonValue],
+        *,
+        filter: Filter | None,
+        context: Context,
+        is_insert: bool,
+        bytes_max: int = DOCUMENT_BYTES_MAX,
     ) -> dict[str, JsonValue]:
         """Return the new document, `_id` first; the same object where nothing changes.
 
-        The document is one that the filter matches, or what an upsert starts from, which may lack its `_id`.
+        The document is one that the filter matches, or what an upsert starts from, which may lack its `_id`. The new
+        one may be over bytes_max, but not by what is done to the elements of its arrays.
 
         Raises:
             UpdateRefused: it cannot be done to this document.
+            TooLarge: the elements alone are over bytes_max.
         """
         content = self._content
         if isinstance(content, dict):
@@ -99,7 +111,7 @@ class Update:
             changed = _run(content, document, context)
         else:
             position = _position_in(document, filter, is_insert=is_insert)
-            moment = Moment(document, is_insert, context.now, position)
+            moment = Moment(document, is_insert, context.now, position, bytes_max)
             result = apply_node(content, document, (), moment)
             assert isinstance(result, dict), type(result)
             changed = result
@@ -181,8 +193,9 @@ class _Parser:
         if operator == "$rename":
             self._add_rename(path, argument, pointer)
             return
-        leaf = Leaf(operator, pointer, self._act(operator, argument, pointer), _EFFECTS.get(operator, Effect.CREATES))
-        add_leaf(self.root, path, leaf, self._filters)
+        act, effect = self._act(operator, argument, pointer), _EFFECTS.get(operator, Effect.CREATES)
+        weight = value_count(argument) if operator in _COMPARED else 1
+        add_leaf(self.root, path, Leaf(operator, pointer, act, effect, weight=weight), self._filters)
 
     def _path(self, text: str, pointer: str) -> Path:
         path = parse_update_path(text, pointer, self._filters)

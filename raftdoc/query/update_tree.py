@@ -17,9 +17,10 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final, TypeAlias
 
+from raftdoc.document.document import encode_value
 from raftdoc.document.path import MISSING, Path, Reached, get_path, is_index, is_object
 from raftdoc.document.value import JsonValue
-from raftdoc.errors import InvalidQuery, UpdateRefused
+from raftdoc.errors import InvalidQuery, TooLarge, UpdateRefused
 from raftdoc.limits import UPDATE_TESTS_MAX
 from raftdoc.query.filter import Filter
 
@@ -60,19 +61,33 @@ class Moment:
     """A tagged date."""
     position: Callable[[Path], int | None]
     """The element of an array that the filter matched."""
+    bytes_max: int
+    """Of the document."""
+    bytes_made: int = 0
+    """Of elements that are new, as JSON."""
     padding_left: int = PADDING_MAX
     tests_left: int = UPDATE_TESTS_MAX
 
     def charge(self, tests: int, leaf_pointer: str) -> None:
-        """Count tests of elements of arrays.
+        """Count tests and changes of elements of arrays.
 
         Raises:
             UpdateRefused: they are too many.
         """
         self.tests_left -= tests
         if self.tests_left < 0:
-            detail = f"an update makes at most {UPDATE_TESTS_MAX} tests of elements in one document"
+            detail = f"an update makes at most {UPDATE_TESTS_MAX} tests and changes of elements in one document"
             raise UpdateRefused(detail, pointer=leaf_pointer, mongo_code=BAD_VALUE)
+
+    def hold(self, bytes_made: int) -> None:
+        """Note how many bytes of new elements there are by now.
+
+        Raises:
+            TooLarge: more than a document may have.
+        """
+        self.bytes_made = bytes_made
+        if bytes_made > self.bytes_max:
+            raise TooLarge("the document", limit=self.bytes_max)
 
 
 Act: TypeAlias = Callable[[Reached, Moment], Reached]
@@ -87,6 +102,8 @@ class Leaf:
     effect: Effect = Effect.CREATES
     source: Path | None = None
     """Of `$rename`, at its target."""
+    weight: int = 1
+    """How many values the operator looks at, beside the one that stands there."""
 
     def is_active(self, moment: Moment) -> bool:
         if self.operator == "$setOnInsert":
@@ -119,6 +136,8 @@ class ObjectNode:
 
     children: dict[str, Node] = field(default_factory=dict)
     positional: Node | None = None
+    ordered: list[tuple[str, Node]] | None = None
+    """The children in their order, once the tree is complete."""
 
 
 @dataclass(slots=True)
@@ -217,6 +236,16 @@ def first_leaf(node: Node) -> Leaf:
     return leaves(node)[0]
 
 
+def _weight(node: Node) -> int:
+    """Return how much there is to do for each element that a node stands for."""
+    if isinstance(node, Leaf):
+        return node.weight
+    below = sum(map(_weight, node.children.values()))
+    if isinstance(node, ObjectNode) and node.positional is not None:
+        below += _weight(node.positional)
+    return 1 + below
+
+
 # Applying -----------------------------------------------------------------------------------------
 
 
@@ -237,11 +266,21 @@ def apply_node(node: Node, value: Reached, path: Path, moment: Moment) -> Reache
     return _leave(node, value, path, moment)
 
 
+def _apply_below(child: Node, value: Reached, path: Path, name: str, moment: Moment) -> Reached:
+    """Do the same to what has a name, or a place, in the value at path. Only nodes need to know where they are."""
+    return apply_node(child, value, path if isinstance(child, Leaf) else (*path, name), moment)
+
+
 def _children(node: ObjectNode, path: Path, moment: Moment) -> list[tuple[str, Node]]:
-    children = node.children
     if node.positional is not None:
         index = _position(node.positional, path, moment)
-        children = _merged_children(children, {str(index): node.positional}, path)
+        return _sorted(_merged_children(node.children, {str(index): node.positional}, path))
+    if node.ordered is None:
+        node.ordered = _sorted(node.children)
+    return node.ordered
+
+
+def _sorted(children: dict[str, Node]) -> list[tuple[str, Node]]:
     return sorted(children.items(), key=_order)
 
 
@@ -268,7 +307,7 @@ def _apply_to_members(node: ObjectNode, value: Reached, path: Path, moment: Mome
     changed: dict[str, JsonValue] | None = None
     for name, child in _children(node, path, moment):
         old: Reached = members.get(name, MISSING)
-        new = apply_node(child, old, (*path, name), moment)
+        new = _apply_below(child, old, path, name, moment)
         if new is old:
             continue
         if changed is None:
@@ -289,7 +328,7 @@ def _apply_to_list(node: ObjectNode, value: list[JsonValue], path: Path, moment:
         _check_no_rename(child, moment)
         array, index = value if changed is None else changed, int(name)
         old: Reached = array[index] if index < len(array) else MISSING
-        new = apply_node(child, old, (*path, name), moment)
+        new = _apply_below(child, old, path, name, moment)
         if old is not MISSING:
             new = _in_place(new)
         if new is old:
@@ -323,29 +362,61 @@ def _check_no_rename(node: Node, moment: Moment) -> None:
 
 
 def _apply_to_elements(node: ArrayNode, value: Reached, path: Path, moment: Moment) -> Reached:
-    active = [leaf for leaf in leaves(node) if leaf.is_active(moment)]
-    if not active:
+    active = next((leaf for leaf in leaves(node) if leaf.is_active(moment)), None)
+    if active is None:
         return value
     if not isinstance(value, list):
         what = "there is nothing" if value is MISSING else "there is no array"
         detail = f"{what} at {'.'.join(path)!r}, whose elements are to be updated"
-        raise UpdateRefused(detail, pointer=active[0].pointer, mongo_code=BAD_VALUE)
-    moment.charge(len(value) * len(node.children), active[0].pointer)
+        raise UpdateRefused(detail, pointer=active.pointer, mongo_code=BAD_VALUE)
+    return _apply_to_each(_Meant(node, path, moment, active.pointer), value)
+
+
+def _apply_to_each(meant: _Meant, array: list[JsonValue]) -> list[JsonValue]:
+    moment, bytes_made = meant.moment, meant.moment.bytes_made
+    moment.charge(len(array) * meant.test_count, meant.pointer)
     changed: list[JsonValue] | None = None
-    known: dict[tuple[str, ...], Node] = {}
-    for index, element in enumerate(value):
-        matching = tuple([name for name in sorted(node.children) if _is_meant(node, name, element)])
-        if not matching:
-            continue
-        child = known.get(matching)
+    for index, element in enumerate(array):
+        child = meant.child(element)
         if child is None:
-            child = known[matching] = _union([node.children[name] for name in matching], path)
-            _check_no_rename(child, moment)
-        new = _in_place(apply_node(child, element, (*path, str(index)), moment))
+            continue
+        new = _in_place(_apply_below(child, element, meant.path, str(index), moment))
         if new is not element:
-            changed = list(value) if changed is None else changed
+            # What arrays in this element counted is part of it.
+            bytes_made += len(encode_value(new))
+            moment.hold(bytes_made)
+            changed = list(array) if changed is None else changed
             changed[index] = new
-    return value if changed is None else changed
+    return array if changed is None else changed
+
+
+class _Meant:
+    """Which part of the tree is to be done to an element: what all identifiers say that mean it."""
+
+    __slots__ = ("_known", "_names", "_node", "moment", "path", "pointer", "test_count")
+
+    def __init__(self, node: ArrayNode, path: Path, moment: Moment, pointer: str) -> None:
+        self.path = path
+        self.moment = moment
+        self.pointer = pointer
+        self.test_count = sum(node.filters[name].condition_count for name in node.children if name)
+        """For each element."""
+        self._node = node
+        self._names = sorted(node.children)
+        self._known: dict[tuple[str, ...], tuple[Node, int]] = {}
+
+    def child(self, element: JsonValue) -> Node | None:
+        """Return the node for an element, and count what it does."""
+        matching = tuple([name for name in self._names if _is_meant(self._node, name, element)])
+        if not matching:
+            return None
+        known = self._known.get(matching)
+        if known is None:
+            child = _union([self._node.children[name] for name in matching], self.path)
+            _check_no_rename(child, self.moment)
+            known = self._known[matching] = child, _weight(child)
+        self.moment.charge(known[1], self.pointer)
+        return known[0]
 
 
 def _is_meant(node: ArrayNode, identifier: str, element: JsonValue) -> bool:

@@ -80,7 +80,9 @@ class Change:
         parsed = self._parsed
         if isinstance(parsed, Update):
             context = Context(now=tagged_date(self._now_ms, "/update"))
-            return parsed.apply(document, filter=self._guard, context=context, is_insert=is_insert)
+            return parsed.apply(
+                document, filter=self._guard, context=context, is_insert=is_insert, bytes_max=self._bytes_max
+            )
         if parsed is None:
             after = apply_merge_patch(document, self._body)
         else:

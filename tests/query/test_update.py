@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from raftdoc.errors import InvalidQuery, UpdateRefused
+from raftdoc.errors import InvalidQuery, TooLarge, UpdateRefused
 from raftdoc.limits import INTEGER_MAX
 from raftdoc.query.context import Context
 from raftdoc.query.filter import parse_filter
@@ -261,6 +261,62 @@ def test_operators_on_a_plain_name_agree_with_a_model(document: Any, name: str, 
 def test_conditions_times_elements_are_bounded(update: Any, array_filters: Any) -> None:
     with pytest.raises(UpdateRefused):
         applied({"a": list(range(400_000)), "n": 1}, update, array_filters=array_filters)
+
+
+MANY = range(1000)
+
+
+@pytest.mark.parametrize(
+    ("update", "array_filters"),
+    [
+        ({"$unset": {f"a.$[].x{number}": "" for number in MANY}}, None),
+        ({"$unset": {f"a.$[].x.y{number}.z": "" for number in range(300)}}, None),
+        ({"$unset": {f"a.$[x].x{number}": "" for number in MANY}}, [{"x.n": 1}]),
+        ({"$set": {"a.$[x].n": 2}}, [{"$or": [{"x.n": -number} for number in MANY]}]),
+        ({"$max": {"a.$[].m": list(MANY)}}, None),
+        ({"$addToSet": {"a.$[].m": {"$each": list(MANY)}}}, None),
+        ({"$push": {"a.$[].e": {"$each": list(MANY), "$sort": 1, "$slice": 0}}}, None),
+    ],
+)
+def test_what_is_done_to_each_element_is_counted(update: Any, array_filters: Any) -> None:
+    document = {"a": [{"n": 1, "m": [*MANY, 2], "e": []} for _ in range(2000)]}
+    with pytest.raises(UpdateRefused, match="at most 1000000 tests and changes") as refused:
+        applied(document, update, array_filters=array_filters)
+    assert refused.value.mongo_code == 2
+
+
+@pytest.mark.parametrize(
+    "update",
+    [
+        {"$inc": {f"a.$[].x{number}": 1 for number in range(400)}},
+        {"$set": {"a.$[]": "x" * 100_000}},
+        {"$set": {"a.$[]." + "x" * 100_000: 1}},
+        {"$push": {"a.$[].b": {"$each": ["x" * 100_000]}}},
+        {"$set": {"b.$[].$[]": "x" * 100_000}},
+        {"$set": {f"c.{number}.$[]": "x" * 10_000 for number in range(1000)}},
+    ],
+)
+def test_elements_that_grow_beyond_a_document_are_refused_on_the_way(update: Any) -> None:
+    document = {"a": [{} for _ in range(1000)], "b": [[1] * 100] * 100, "c": [[1] for _ in MANY]}
+    with pytest.raises(TooLarge):
+        applied(document, update)
+
+
+def test_elements_are_counted_once_however_deep_they_lie() -> None:
+    document = {"a": [[[[1] * 100] * 5] * 5] * 10}
+    changed = applied(document, {"$set": {"a.$[].$[].$[].$[]": "x" * 20}})
+    assert changed == {"a": [[[["x" * 20] * 100] * 5] * 5] * 10}
+
+
+def test_elements_that_an_array_filter_does_not_mean_cost_its_conditions_alone() -> None:
+    document = {"a": [{"n": number} for number in range(2000)]}
+    changed = applied(document, {"$inc": {f"a.$[x].x{n}": 1 for n in MANY}}, array_filters=[{"x.n": {"$lt": 5}}])
+    assert [len(element) for element in changed["a"]] == [1001] * 5 + [1] * 1995
+
+
+def test_one_change_of_every_element_passes_in_a_large_array() -> None:
+    document = {"a": [0] * 500_000}
+    assert applied(document, {"$inc": {"a.$[]": 1}}) == {"a": [1] * 500_000}
 
 
 @pytest.mark.parametrize("path", ["a.1", "a.$[]"])
