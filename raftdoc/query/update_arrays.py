@@ -8,14 +8,15 @@ from typing import Final
 from raftdoc.document.path import MISSING, Reached, get_path, is_object
 from raftdoc.document.value import JsonValue, sort_key
 from raftdoc.errors import InvalidQuery, UpdateRefused
-from raftdoc.query.allowance import condition_count
+from raftdoc.query.allowance import value_count
 from raftdoc.query.filter import Filter, parse_filter
+from raftdoc.query.sort import SORT_FIELDS_MAX
 from raftdoc.query.update_tree import BAD_VALUE, FAILED_TO_PARSE, TYPE_MISMATCH, Act, Moment
 
 _CLAUSES: Final = frozenset({"$each", "$position", "$slice", "$sort"})
 
 Check = Callable[[JsonValue, str], None]
-Rearrange = Callable[[list[JsonValue]], list[JsonValue]]
+Rearrange = Callable[[list[JsonValue], Moment], list[JsonValue]]
 
 
 def _fault(detail: str, pointer: str, mongo_code: int = BAD_VALUE) -> InvalidQuery:
@@ -66,7 +67,7 @@ def parse_push(argument: JsonValue, pointer: str, check: Check) -> Act:
         rearrange.append(_parse_sort(argument["$sort"], f"{pointer}/$sort"))
     length = _clause(argument, "$slice", pointer)
     if length is not None:
-        rearrange.append(lambda array: array[:length] if length >= 0 else array[length:])
+        rearrange.append(lambda array, _moment: array[:length] if length >= 0 else array[length:])
     return _push(each, position, rearrange, pointer)
 
 
@@ -86,7 +87,7 @@ def _push(each: list[JsonValue], position: int | None, rearrange: Sequence[Rearr
         at = len(new) if position is None else position
         new[at:at] = each
         for step in rearrange:
-            new = step(new)
+            new = step(new, moment)
         # The elements are the very same objects, so comparing them by identity is exact and cheap.
         is_same = value is not MISSING and len(new) == len(old) and all(map(_is, new, old))
         return value if is_same else new
@@ -102,9 +103,11 @@ def _parse_sort(argument: JsonValue, pointer: str) -> Rearrange:
     """Return what `$sort` does: of whole elements (1, -1), or by paths in them."""
     if not isinstance(argument, dict):
         direction = _direction(argument, pointer)
-        return lambda array: sorted(array, key=sort_key, reverse=direction < 0)
+        return lambda array, _moment: sorted(array, key=sort_key, reverse=direction < 0)
     if not argument:
         raise _fault("$sort names at least one path", pointer)
+    if len(argument) > SORT_FIELDS_MAX:
+        raise _fault(f"$sort names at most {SORT_FIELDS_MAX} paths", pointer)
     steps: list[tuple[tuple[str, ...], bool]] = []
     for text, value in argument.items():
         path = tuple(text.split("."))
@@ -113,11 +116,12 @@ def _parse_sort(argument: JsonValue, pointer: str) -> Rearrange:
         steps.append((path, _direction(value, f"{pointer}/{text}") < 0))
     steps.reverse()
 
-    def rearrange(array: list[JsonValue]) -> list[JsonValue]:
+    def rearrange(array: list[JsonValue], moment: Moment) -> list[JsonValue]:
         new = list(array)
         for path, is_descending in steps:
-            # Stable, also in reverse: the later paths decide among equals.
-            new.sort(key=lambda element: _key_at(element, path), reverse=is_descending)
+            found = [_value_at(element, path) for element in new]
+            moment.charge(sum(map(value_count, found)), pointer)
+            new = _sorted_by(new, found, is_descending=is_descending)
         return new
 
     return rearrange
@@ -130,9 +134,16 @@ def _direction(value: JsonValue, pointer: str) -> int:
     return number
 
 
-def _key_at(element: JsonValue, path: tuple[str, ...]) -> tuple[object, ...]:
+def _sorted_by(array: list[JsonValue], values: list[JsonValue], *, is_descending: bool) -> list[JsonValue]:
+    """Return an array in the order of these values of its elements."""
+    keys = list(map(sort_key, values))
+    # Stable, also in reverse: the later paths decide among equals.
+    return [array[place] for place in sorted(range(len(array)), key=keys.__getitem__, reverse=is_descending)]
+
+
+def _value_at(element: JsonValue, path: tuple[str, ...]) -> JsonValue:
     found = get_path(element, path) if is_object(element) else MISSING
-    return sort_key(None if found is MISSING else found)
+    return None if found is MISSING else found
 
 
 # $addToSet ----------------------------------------------------------------------------------------
@@ -231,7 +242,7 @@ def _is_logic(argument: dict[str, JsonValue]) -> bool:
 def _cull(
     operator: str, pointer: str, is_unwanted: Callable[[JsonValue], bool], condition: Filter | None = None
 ) -> Act:
-    tests = 1 if condition is None else condition_count(condition.root)
+    tests = 1 if condition is None else condition.condition_count
 
     def act(value: Reached, moment: Moment) -> Reached:
         if value is MISSING:

@@ -118,6 +118,7 @@ INVALID = [
     ({"$rename": {"a": "a.b"}}, None, 2, "/update/$rename/a"),
     ({"$push": {"a": {"$each": 1}}}, None, 2, "/update/$push/a/$each"),
     ({"$push": {"a": {"$each": [], "$nope": 1}}}, None, 2, "/update/$push/a/$nope"),
+    ({"$push": {"a": {"$each": [], "$sort": {f"p{n}": 1 for n in range(33)}}}}, None, 2, "/update/$push/a/$sort"),
     ({"$currentDate": {"a": {"$type": "timestamp"}}}, None, 2, "/update/$currentDate/a"),
 ]
 
@@ -306,6 +307,18 @@ def test_elements_are_counted_once_however_deep_they_lie() -> None:
     document = {"a": [[[[1] * 100] * 5] * 5] * 10}
     changed = applied(document, {"$set": {"a.$[].$[].$[].$[]": "x" * 20}})
     assert changed == {"a": [[[["x" * 20] * 100] * 5] * 5] * 10}
+
+
+@pytest.mark.parametrize(
+    ("element", "paths"),
+    [({}, [f"p{number}" for number in range(32)]), ({"a": {"b": [0] * 20}}, ["a", "a.b", "c"])],
+)
+def test_values_that_a_push_sorts_by_are_bounded(element: Any, paths: list[str]) -> None:
+    update = {"$push": {"a": {"$each": [], "$sort": dict.fromkeys(paths, 1)}}}
+    assert applied({"a": [element] * 20_000}, update) == {"a": [element] * 20_000}
+    with pytest.raises(UpdateRefused) as refused:
+        applied({"a": [element] * 40_000}, update)
+    assert (refused.value.mongo_code, refused.value.pointer) == (2, "/update/$push/a/$sort")
 
 
 def test_elements_that_an_array_filter_does_not_mean_cost_its_conditions_alone() -> None:
