@@ -16,7 +16,7 @@ from raftdoc.query.ast import Always, And, ExprMatch, Node, Nor, Not, Or
 from raftdoc.query.filter_parser import FilterParser
 from raftdoc.query.matcher import Predicate, compile_filter
 from raftdoc.query.parts import check_parts
-from raftdoc.query.position import find_positions
+from raftdoc.query.position import Count, Places, find_positions, place_at
 
 if TYPE_CHECKING:
     from raftdoc.query.context import Context
@@ -60,16 +60,22 @@ class Filter:
     def position(self, document: dict[str, JsonValue], array_path: Path, context: Context | None = None) -> int | None:
         """Return the place of the element by which the array at array_path made the document match.
 
-        Where no condition looked into that array, the place that a condition found in another; None where none
-        did. Of several conditions on one array the last counts. The document is one that matches.
+        Of several conditions on one array the last counts. The document is one that matches.
         """
-        places = find_positions(self.root, document, context)
-        return places.get(array_path, next(reversed(places.values()), None))
+        return place_at(find_positions(self.root, document, context, _ignored), array_path)
+
+    def places(self, document: dict[str, JsonValue], count: Count) -> Places:
+        """Return the places in all arrays at once, for `place_at`; `count` is told of the elements seen."""
+        return find_positions(self.root, document, None, count)
 
     @property
     def is_everything(self) -> bool:
         """Whether it matches every document."""
         return self.root == Always(True)
+
+
+def _ignored(_count: int) -> None:
+    """Count nothing: what is asked once takes no longer than the match."""
 
 
 def _uses_expressions(node: Node) -> bool:

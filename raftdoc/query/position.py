@@ -7,6 +7,7 @@ the last counts, in the order in which the dialect tries them: `$eq` first, a lo
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
 from raftdoc.document.path import Path, Reached, values_at
@@ -45,28 +46,37 @@ _TURNS: Final = {
 
 Places: TypeAlias = dict[Path, int]
 """Array path to place, in the order in which the conditions found them."""
+Count: TypeAlias = Callable[[int], None]
 
 
-def find_positions(root: Node, document: dict[str, JsonValue], context: Context | None) -> Places:
-    """Return the places that the conditions of a matching document found."""
+def find_positions(root: Node, document: dict[str, JsonValue], context: Context | None, count: Count) -> Places:
+    """Return the places that the conditions of a matching document found; `count` is told of the elements seen."""
     places: Places = {}
-    _visit(root, document, context, places)
+    _visit(root, document, context, places, count)
     return places
 
 
-def _visit(node: Node, document: dict[str, JsonValue], context: Context | None, places: Places) -> None:
+def place_at(places: Places, array_path: Path) -> int | None:
+    """Return the place in the array at array_path.
+
+    Where no condition looked into that array, the place that a condition found in another; None where none did.
+    """
+    return places.get(array_path, next(reversed(places.values()), None))
+
+
+def _visit(node: Node, document: dict[str, JsonValue], context: Context | None, places: Places, count: Count) -> None:
     match node:
         case And(children) | All(_, children):
             for child in sorted(children, key=_turn):
-                _visit(child, document, context, places)
+                _visit(child, document, context, places, count)
         case Or([Compare(path, "$eq"), *_] as children):
             values = [child.value for child in children if isinstance(child, Compare) and _is_equal(child, path)]
             if len(values) == len(children):
-                _visit(In(path, tuple(values)), document, context, places)
+                _visit(In(path, tuple(values)), document, context, places, count)
         case Always() | Or() | Nor() | Not() | ExprMatch() | SchemaMatch() | Size():
             return
         case _:
-            found = _place(node, document, context)
+            found = _place(node, document, context, count)
             if found is not None:
                 path, place = found
                 places.pop(path, None)
@@ -87,6 +97,7 @@ def _place(
     node: Compare | In | Exists | TypeIs | Regex | ElemMatch | Mod | Bits,
     document: dict[str, JsonValue],
     context: Context | None,
+    count: Count,
 ) -> tuple[Path, int] | None:
     path, array = node.path, cast("JsonValue", document)
     for depth, name in enumerate(path):
@@ -95,6 +106,7 @@ def _place(
         array = array[name]
         if isinstance(array, list):
             place = _place_in(node, array, path[depth + 1 :], context)
+            count(len(array) if place is None else place + 1)
             return None if place is None else (path[: depth + 1], place)
     return None
 

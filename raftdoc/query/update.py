@@ -10,7 +10,6 @@ A fault of the update itself is InvalidQuery, when it is parsed; a document that
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, Final
 
 from raftdoc.document.document import encode_value
@@ -110,8 +109,7 @@ class Update:
         elif isinstance(content, Pipeline):
             changed = _run(content, document, context)
         else:
-            position = _position_in(document, filter, is_insert=is_insert)
-            moment = Moment(document, is_insert, context.now, position, bytes_max)
+            moment = Moment(document, is_insert, context.now, None if is_insert else filter, bytes_max)
             result = apply_node(content, document, (), moment)
             assert isinstance(result, dict), type(result)
             changed = result
@@ -272,17 +270,6 @@ def _has_positional_below(node: Any) -> bool:
     if isinstance(node, ObjectNode):
         return _has_positional(node)
     return any(_has_positional_below(child) for child in node.children.values())
-
-
-def _position_in(
-    document: dict[str, JsonValue], filter: Filter | None, *, is_insert: bool
-) -> Callable[[Path], int | None]:
-    def position(path: Path) -> int | None:
-        if filter is None or is_insert:
-            return None
-        return filter.position(document, path)
-
-    return position
 
 
 def _replaced(document: dict[str, JsonValue], replacement: dict[str, JsonValue]) -> dict[str, JsonValue]:

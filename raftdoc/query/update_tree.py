@@ -23,6 +23,7 @@ from raftdoc.document.value import JsonValue
 from raftdoc.errors import InvalidQuery, TooLarge, UpdateRefused
 from raftdoc.limits import UPDATE_TESTS_MAX
 from raftdoc.query.filter import Filter
+from raftdoc.query.position import Places, place_at
 
 BAD_VALUE: Final = 2
 FAILED_TO_PARSE: Final = 9
@@ -59,14 +60,16 @@ class Moment:
     is_insert: bool
     now: JsonValue
     """A tagged date."""
-    position: Callable[[Path], int | None]
-    """The element of an array that the filter matched."""
+    filter: Filter | None
+    """That the root matches; a document that is made matches none."""
     bytes_max: int
     """Of the document."""
     bytes_made: int = 0
     """Of elements that are new, as JSON."""
     padding_left: int = PADDING_MAX
     tests_left: int = UPDATE_TESTS_MAX
+    places: Places | None = None
+    """Of the elements by which the filter matched, once they were looked for."""
 
     def charge(self, tests: int, leaf_pointer: str) -> None:
         """Count tests and changes of elements of arrays.
@@ -78,6 +81,18 @@ class Moment:
         if self.tests_left < 0:
             detail = f"an update makes at most {UPDATE_TESTS_MAX} tests and changes of elements in one document"
             raise UpdateRefused(detail, pointer=leaf_pointer, mongo_code=BAD_VALUE)
+
+    def position(self, path: Path, leaf_pointer: str) -> int | None:
+        """Return the place in the array at path of the element by which the filter matched.
+
+        Raises:
+            UpdateRefused: it takes too many tests.
+        """
+        if self.filter is None:
+            return None
+        if self.places is None:
+            self.places = self.filter.places(self.root, lambda tests: self.charge(tests, leaf_pointer))
+        return place_at(self.places, path)
 
     def hold(self, bytes_made: int) -> None:
         """Note how many bytes of new elements there are by now.
@@ -290,10 +305,11 @@ def _position(node: Node, path: Path, moment: Moment) -> int:
     Raises:
         UpdateRefused: the filter matched no element.
     """
-    index = moment.position(path)
+    pointer = first_leaf(node).pointer
+    index = moment.position(path, pointer)
     if index is None:
         detail = f"the filter matched no element of {'.'.join(path)!r}, which $ stands for"
-        raise UpdateRefused(detail, pointer=first_leaf(node).pointer, mongo_code=BAD_VALUE)
+        raise UpdateRefused(detail, pointer=pointer, mongo_code=BAD_VALUE)
     return index
 
 

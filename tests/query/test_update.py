@@ -139,6 +139,22 @@ def test_positional_operator_takes_the_element_that_the_filter_matched() -> None
     assert changed == {"_id": 1, "grades": [80, 0, 85]}
 
 
+def test_all_positional_paths_of_an_update_look_for_the_place_once() -> None:
+    paths = [f"b{number}.$" for number in range(100)]
+    document = {"a": [0] * 100_000 + [1]}
+    query = {"$and": [{"a": {"$mod": [7, 1]}}, {"a": 1}]}
+    assert applied(document, {"$set": dict.fromkeys(paths, 1)}, query=query)["b99"] == {"100000": 1}
+
+
+def test_elements_looked_at_for_the_positional_operator_are_bounded() -> None:
+    document, query = {"a": [0] * 100_000 + [1]}, {"$and": [{"a": {"$mod": [7, 1]}}] * 11}
+    with pytest.raises(UpdateRefused, match="tests and changes") as refused:
+        applied(document, {"$set": {"b.$": 1, "a.$": 2}}, query=query)
+    assert (refused.value.mongo_code, refused.value.pointer) == (2, "/update/$set/a.$")
+    first = {"a": [1] + [0] * 100_000}
+    assert applied(first, {"$set": {"a.$": 2}}, query=query) == {"a": [2] + [0] * 100_000}
+
+
 def test_array_filters_choose_the_elements() -> None:
     document = {"a": [{"x": 1}, {"x": 5}, {"y": 1}]}
     changed = applied(document, {"$inc": {"a.$[big].x": 1}}, array_filters=[{"big.x": {"$gte": 5}}])
