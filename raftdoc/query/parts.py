@@ -2,8 +2,8 @@
 
 Counted before it is read, because mostly nothing else runs on the node meanwhile. A part is a member of an object, or
 an element of an array that is an object, an array or a field path; a value is any element of an array, or anything
-below `$literal`. A pattern counts as several parts, by the size of its program. What an update only stores is none of
-it: the size of a document bounds it.
+below `$literal`. A pattern counts as several parts, by the size of its program, and a path of an update as one for
+each of its names. What an update only stores is none of it: the size of a document bounds it.
 """
 
 from __future__ import annotations

@@ -138,7 +138,7 @@ def parse_update(spec: JsonValue, array_filters: JsonValue = None, pointer: str 
 
 
 def _check_parts(spec: dict[str, JsonValue], array_filters: JsonValue, pointer: str) -> None:
-    """Check that the paths and conditions are not too many; what is stored does not count.
+    """Check that the paths and conditions are not too many; what is stored does not count, each name of a path does.
 
     Raises:
         InvalidQuery: they are.
@@ -146,10 +146,17 @@ def _check_parts(spec: dict[str, JsonValue], array_filters: JsonValue, pointer: 
     count = PartCount(pointer)
     count.take(array_filters)
     for operator, arguments in spec.items():
+        if isinstance(arguments, dict):
+            paths = [*arguments, *_targets(arguments)] if operator == "$rename" else list(arguments)
+            count.take_parts(sum([path.count(".") for path in paths]))
         if operator in _READ:
             count.take(arguments)
         else:
             count.take_parts(len(arguments) if isinstance(arguments, dict) else 1)
+
+
+def _targets(arguments: dict[str, JsonValue]) -> list[str]:
+    return [target for target in arguments.values() if isinstance(target, str)]
 
 
 def _check_no_array_filters(array_filters: JsonValue, pointer: str, what: str) -> None:

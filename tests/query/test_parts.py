@@ -52,6 +52,10 @@ def update(spec: Any, pointer: str) -> None:
         (parse_pipeline, [{"$bucket": {"groupBy": "$a", "boundaries": VALUES}}]),
         (update, {"$set": MEMBERS}),
         (update, {"$inc": {f"b{number}": 1 for number in HALF}, "$set": {f"a{number}": 1 for number in HALF}}),
+        (update, {"$set": {f"a{number}.b": 1 for number in HALF}}),
+        (update, {"$unset": {".".join(["a"] * 99) + f".{number}": "" for number in range(21)}}),
+        (update, {"$rename": {f"a{number}": f"b{number}.c.d" for number in range(QUERY_PARTS_MAX // 3 + 1)}}),
+        (update, {"$pull": {f"a{number}.b.c": 1 for number in range(QUERY_PARTS_MAX // 3 + 1)}}),
         (update, {"$pull": {"a": {"$or": [{"b": number} for number in HALF]}}}),
         (update, {"$pullAll": {"a": VALUES}}),
         (update, [{"$set": MEMBERS}]),
@@ -97,6 +101,7 @@ def test_long_lists_of_plain_values_are_no_parts(parse: Callable[[Any, str], Any
         {"$set": {"a": MEMBERS, "b": VALUES}},
         {"$push": {"a": {"$each": VALUES}}},
         {"$setOnInsert": {"a": [[number] for number in PARTS]}},
+        {"$set": {f"a{number}.b.c": {"d.e": 1} for number in range(QUERY_PARTS_MAX // 3)}},
         MEMBERS,
     ],
 )
