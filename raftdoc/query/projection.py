@@ -49,17 +49,17 @@ def parse_projection(
 
 
 class Projection:
-    __slots__ = ("_flat", "_has_computed", "_pointer", "_positional", "_root", "mode")
+    __slots__ = ("_flat", "_pointer", "_positional", "_root", "mode")
 
     def __init__(self, mode: Mode, root: Branch, pointer: str) -> None:
         self.mode: Mode = mode
         self._root = root
         self._pointer = pointer
+        root.settle()
         leaves = root.leaves()
         if mode == "include" and "_id" not in root.members:
             root.members = {"_id": Keep(), **root.members}
         self._positional: Path | None = next((path for path, leaf in leaves if isinstance(leaf, Positional)), None)
-        self._has_computed = any(isinstance(leaf, Computed) for _, leaf in leaves)
         plain = all(isinstance(member, Keep | Drop) for member in root.members.values())
         kept = Keep if mode == "include" else Drop
         self._flat: frozenset[str] | None = (
@@ -101,7 +101,7 @@ class Projection:
                 return {name: value for name, value in document.items() if name in names}
             return {name: value for name, value in document.items() if name not in names}
         projected = self._object(document, self._root)
-        if self._has_computed:
+        if self._root.computes:
             _compute(projected, self._root, document, context)
         if self._positional is not None:
             self._take_position(projected, document, filter, context)
@@ -123,14 +123,20 @@ class Projection:
 
     def _branch(self, value: JsonValue, branch: Branch) -> JsonValue | Missing:
         if isinstance(value, list):
-            elements = [self._branch(element, branch) for element in value]
-            return [element for element in elements if not isinstance(element, Missing)]
+            return self._elements(value, branch)
         if isinstance(value, dict) and tag_of(value) is None:
             return self._object(value, branch)
-        if self.mode == "exclude" or _only_slices(branch):
+        if self.mode == "exclude" or branch.only_slices:
             return value
         # Whatever is no object gives way to one, as soon as something is computed into it.
-        return {} if _computes(branch) else MISSING
+        return {} if branch.computes else MISSING
+
+    def _elements(self, values: list[JsonValue], branch: Branch) -> list[JsonValue]:
+        if self.mode == "include" and not branch.only_slices and not branch.computes:
+            # Nothing is left of scalars, of which there may be very many.
+            values = [value for value in values if isinstance(value, list | dict)]
+        elements = [self._branch(value, branch) for value in values]
+        return [element for element in elements if not isinstance(element, Missing)]
 
     def _leaf(self, value: JsonValue, leaf: Leaf) -> JsonValue | Missing:
         match leaf:
@@ -169,14 +175,6 @@ class Projection:
         return InvalidQuery(f"positional projection: {detail}", pointer=self._pointer, mongo_code=mongo_code)
 
 
-def _only_slices(branch: Branch) -> bool:
-    return all(isinstance(leaf, SliceOf) for _, leaf in branch.leaves())
-
-
-def _computes(branch: Branch) -> bool:
-    return any(isinstance(leaf, Computed) for _, leaf in branch.leaves())
-
-
 def _cut(value: list[JsonValue], cut: SliceOf) -> list[JsonValue]:
     if cut.skip is None:
         return value[-cut.limit :]
@@ -191,7 +189,7 @@ def _compute(projected: Document, branch: Branch, document: Document, context: C
             value = evaluate(member.expression, document, context)
             if value is not MISSING:
                 projected[name] = value
-        elif isinstance(member, Branch) and _computes(member):
+        elif isinstance(member, Branch) and member.computes:
             projected[name] = _computed_below(projected.get(name, MISSING), member, document, context)
 
 

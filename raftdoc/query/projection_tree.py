@@ -50,9 +50,26 @@ Leaf: TypeAlias = Keep | Drop | Computed | SliceOf | FirstMatch | Positional
 
 @dataclass(slots=True)
 class Branch:
-    """The names below one object; not changed once the projection is parsed."""
+    """The names below one object; not changed once the projection is parsed, and `settle` called."""
 
     members: dict[str, Leaf | Branch] = field(default_factory=dict)
+    only_slices: bool = False
+    """Whether each of its leaves is a part of an array."""
+    computes: bool = False
+    """Whether one of its leaves is computed."""
+
+    def settle(self) -> None:
+        """Note what the leaves are: it is asked for with every value that the branch meets."""
+        members = self.members.values()
+        branches = [member for member in members if isinstance(member, Branch)]
+        for branch in branches:
+            branch.settle()
+        self.only_slices = all(isinstance(member, SliceOf | Branch) for member in members) and all(
+            branch.only_slices for branch in branches
+        )
+        self.computes = any(isinstance(member, Computed) for member in members) or any(
+            branch.computes for branch in branches
+        )
 
     def leaves(self, prefix: Path = ()) -> list[tuple[Path, Leaf]]:
         """Return every leaf with its path."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -19,6 +21,17 @@ DOCUMENT: dict[str, Any] = {
     "parts": [{"n": 1, "m": 2}, {"n": 3}, 4, [{"n": 5, "m": 6}]],
     "made": {"$date": "2024-01-01T00:00:00Z"},
 }
+
+
+def calls_of(act: Callable[[], object]) -> int:
+    """Return how many functions are called: what work is, without a clock."""
+    events: list[str] = []
+    sys.setprofile(lambda _frame, event, _argument: events.append(event))
+    try:
+        act()
+    finally:
+        sys.setprofile(None)
+    return events.count("call")
 
 
 def project(projection: Any, filter: Any = None) -> dict[str, Any]:
@@ -74,6 +87,28 @@ def test_what_is_no_object_gives_way_to_what_is_computed_into_it() -> None:
     assert shown({"a.b": nine}) == [{"b": 9}, [{"b": 9}, {"b": 9}], {"b": 9}]
     assert shown({"a.b": nine, "a.c": 1}) == [{"b": 9}, [{"b": 9}, {"c": 4, "b": 9}], {"c": 6, "b": 9}]
     assert shown({"a.c": 1}) == [[{"c": 4}], {"c": 6}]
+
+
+def test_below_an_array_scalars_go_unless_only_parts_of_arrays_are_asked_for() -> None:
+    document = {"_id": 1, "a": [1, [2, {"$date": "2024-01-01T00:00:00Z"}, {"b": [3, 4], "c": 5}], {"b": [6, 7]}, {}]}
+
+    def shown(projection: Any) -> Any:
+        return parse_projection(projection, "/projection").apply(document, None, Context())["a"]
+
+    assert shown({"a.b": 1}) == [[{"b": [3, 4]}], {"b": [6, 7]}, {}]
+    assert shown({"a.b": {"$slice": 1}, "_id": 1}) == [1, [2, document["a"][1][1], {"b": [3]}], {"b": [6]}, {}]
+    assert shown({"a.b": {"$slice": 1}, "a.c": 1}) == [[{"b": [3], "c": 5}], {"b": [6]}, {}]
+
+
+@pytest.mark.parametrize("leaf", [1, 0, {"$slice": 1}])
+def test_what_a_scalar_of_an_array_costs_does_not_grow_with_the_paths(leaf: Any) -> None:
+    document = {"_id": 1, "a": [0] * 100}
+
+    def calls(path_count: int) -> int:
+        projection = parse_projection({f"a.b.{n}": leaf for n in range(path_count)}, "/projection")
+        return calls_of(lambda: projection.apply(document, None, Context()))
+
+    assert calls(50) == calls(1)
 
 
 def test_slice_alone_keeps_every_other_field() -> None:
