@@ -6,8 +6,9 @@ A pipeline that uses nothing of the document runs once.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Final
 
 import orjson
@@ -18,7 +19,8 @@ from raftdoc.query.expression import Expression, evaluate
 from raftdoc.query.expressions.compile import check_bindable, escaped
 from raftdoc.query.expressions.scope import Value, fault
 from raftdoc.query.order import identity_key
-from raftdoc.query.stages.stage import Document, Items, Meter, Runnable, Setting, paced
+from raftdoc.query.sorter import Sorter
+from raftdoc.query.stages.stage import PAUSE_DOCUMENTS, Document, Items, Meter, Runnable, Setting, paced
 from raftdoc.query.stages.unwind import with_value
 
 FAILED_TO_PARSE: Final = 9
@@ -108,7 +110,6 @@ class _Source:
             if self.table is None:
                 yield from self._fill(stage.fields[1])
             source = self._equal(local_values(document, stage.fields[0]))
-        source = paced(source)
         if stage.pipeline is None:
             yield from source
             return
@@ -145,14 +146,50 @@ class _Source:
             return read(self.context, self.stage.collection)
         return self.stage.own.run((), self.context)
 
-    def _equal(self, values: list[Value]) -> list[Document]:
+    def _equal(self, values: list[Value]) -> Iterable[Document | None]:
+        """Return the documents that any of the values finds, each once and in their order."""
         assert self.table is not None
         if len(values) == 1:
-            return [document for _, document in self.table.get(identity_key(values[0]), ())]
-        found: dict[int, Document] = {}
-        for value in values:
-            found.update(self.table.get(identity_key(value), ()))
+            entries = self.table.get(identity_key(values[0]), ())
+            return [document for _, document in entries] if len(entries) <= PAUSE_DOCUMENTS else self._found(values)
+        if len(values) > PAUSE_DOCUMENTS:
+            return self._found(values)
+        lists = [self.table.get(key, ()) for key in {identity_key(value) for value in values}]
+        if sum(map(len, lists)) > PAUSE_DOCUMENTS:
+            return self._found(values)
+        found = dict(chain.from_iterable(lists))
         return [found[ordinal] for ordinal in sorted(found)]
+
+    def _found(self, values: list[Value]) -> Items:
+        """Yield what `_equal` returns, where it may be much, with pauses."""
+        found: dict[int, Document] = {}
+        for entries in self._entries(values):
+            if entries is None:
+                yield None
+            else:
+                found.update(entries)
+        sorter = Sorter(None, self.stage.pointer)
+        for place, ordinal in enumerate(found, 1):
+            sorter.add(ordinal.to_bytes(8, "big"), found[ordinal], 0)
+            if not place % PAUSE_DOCUMENTS:
+                yield None
+        yield from paced(document for _, document in sorter.rows())
+
+    def _entries(self, values: list[Value]) -> Iterator[Sequence[tuple[int, Document]] | None]:
+        """Yield what the table has for each of the values that is another one, in parts, with pauses."""
+        assert self.table is not None
+        asked: set[Hashable] = set()
+        for place, value in enumerate(values, 1):
+            key = identity_key(value)
+            if key not in asked:
+                asked.add(key)
+                entries = self.table.get(key, ())
+                yield entries[:PAUSE_DOCUMENTS]
+                for start in range(PAUSE_DOCUMENTS, len(entries), PAUSE_DOCUMENTS):
+                    yield None
+                    yield entries[start : start + PAUSE_DOCUMENTS]
+            if not place % PAUSE_DOCUMENTS:
+                yield None
 
 
 _LOOKUP_NAMES: Final = frozenset({"from", "localField", "foreignField", "as", "let", "pipeline"})

@@ -1,0 +1,66 @@
+"""Between two pauses of a pipeline there is little work, whatever its documents and stages: counted, not timed."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+
+from raftdoc.query.aggregate import parse_pipeline
+from raftdoc.query.context import Context
+
+KEYS = {"$documents": {"$map": {"input": {"$range": [0, 3000]}, "in": {"k": {"$literal": 1}}}}}
+
+
+def steps_of(stages: list[Any], items: Iterable[Any] = ()) -> list[int]:
+    """Return how many functions are called, and generators resumed, in each step from one pause to the next."""
+    run = parse_pipeline(stages, "/pipeline").run(iter(items), Context())
+    steps = [0]
+
+    def count(_frame: object, event: str, _argument: object) -> None:
+        steps[-1] += event in ("call", "c_call")
+
+    sys.setprofile(count)
+    try:
+        for item in run:
+            if item is None:
+                steps.append(0)
+    finally:
+        sys.setprofile(None)
+    return steps
+
+
+def joined(local: Any, foreign: list[Any]) -> list[Any]:
+    stage = {"$lookup": {"localField": "a", "foreignField": "k", "as": "j", "pipeline": foreign}}
+    run = parse_pipeline([stage], "/pipeline").run([{"a": local}], Context())
+    return next(document["j"] for document in run if document is not None)
+
+
+def test_lookup_looks_for_equal_values_once() -> None:
+    lookup = {"$lookup": {"localField": "a", "foreignField": "k", "as": "j", "pipeline": [KEYS, {"$count": "n"}]}}
+    calls = [sum(steps_of([lookup], [{"a": [1] * count}])) for count in (2, 1000)]
+    # One key for each value, not one set of documents.
+    assert calls[1] - calls[0] < 1000 * 10
+
+
+@pytest.mark.parametrize("local", [1, [1, 2], [1] * 5000, list(range(5000))])
+def test_lookup_pauses_while_it_looks_for_values_and_while_it_finds_documents(local: Any) -> None:
+    lookup = {"$lookup": {"localField": "a", "foreignField": "k", "as": "j", "pipeline": [KEYS]}}
+    steps = steps_of([{"$set": {"a": {"$literal": local}}}, lookup], [{}])
+    # The first one evaluates the documents of the other side.
+    assert max(steps[1:]) < 3000
+
+
+def test_lookup_finds_each_document_once_and_in_order_whatever_the_order_of_values() -> None:
+    foreign = [{"$documents": [{"k": [n, n + 1], "n": n} for n in range(5)]}]
+    assert [document["n"] for document in joined([4, 1, 1, 4, 0], foreign)] == [0, 1, 3, 4]
+    nulls = [{"$documents": [{"n": 0}, {"k": 5, "n": 1}]}]
+    assert [document["n"] for document in joined([5, None, 9], nulls)] == [0, 1]
+    many = [{"$documents": [{"k": [n % 3, -n], "n": n} for n in range(200)]}]
+    assert [document["n"] for document in joined([2, -3, 0, 2], many)] == [
+        n for n in range(200) if n == 3 or n % 3 != 1
+    ]
+    assert joined([], foreign) == []
+    assert joined([9, 9], foreign) == []
