@@ -64,3 +64,28 @@ def test_lookup_finds_each_document_once_and_in_order_whatever_the_order_of_valu
     ]
     assert joined([], foreign) == []
     assert joined([9, 9], foreign) == []
+
+
+DOCUMENTS = {"$documents": {"$map": {"input": {"$range": [0, 3000]}, "in": {"x": "$$this", "y": {"$literal": 1}}}}}
+
+
+@pytest.mark.parametrize(
+    "stages",
+    [
+        [{"$bucketAuto": {"groupBy": "$x", "buckets": 1, "output": {f"o{n}": {"$sum": "$x"} for n in range(100)}}}],
+        [{"$bucketAuto": {"groupBy": "$x", "buckets": 1}}],
+        [{"$bucketAuto": {"groupBy": "$y", "buckets": 2}}],
+        [{"$bucketAuto": {"groupBy": "$y", "buckets": 2, "granularity": "R5"}}],
+        [{"$sample": {"size": 3000}}],
+    ],
+)
+def test_a_stage_that_holds_documents_pauses_while_it_works_on_them(stages: list[Any]) -> None:
+    steps = steps_of([DOCUMENTS, *stages])
+    # The first one evaluates the documents.
+    assert max(steps[1:]) < 9000
+    assert len(steps) > 2 * 3000 // 64
+
+
+def test_a_facet_pauses_after_each_of_its_pipelines() -> None:
+    pipelines = {f"p{n}": [{"$match": {"a": {"$mod": [7, 9]}}}] for n in range(50)}
+    assert max(steps_of([{"$facet": pipelines}], [{"a": [0] * 100}])) < 1000

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -53,7 +53,7 @@ class BucketAuto:
                 yield None
         yield from paced(self._buckets(entries, context))
 
-    def _buckets(self, entries: list[Entry], context: Context) -> Iterable[Document]:
+    def _buckets(self, entries: list[Entry], context: Context) -> Items:
         if not entries:
             return
         # Half a document counts as one, as the dialect rounds.
@@ -63,26 +63,37 @@ class BucketAuto:
         while start < len(entries):
             made += 1
             stop = len(entries) if made == self.count else min(start + size, len(entries))
-            stop, high = self._boundary(entries, stop)
+            stop, high = yield from self._boundary(entries, stop)
             folder = Folder(self.fields, self.pointer, context)
-            for _, document in entries[start:stop]:
-                folder.frame[0] = document
-                folder.add(None)
+            yield from self._fold(folder, entries, start, stop)
             for bucket in folder.results():
                 yield {**bucket, "_id": {"min": low, "max": high}}
             start, low = stop, high
 
-    def _boundary(self, entries: list[Entry], stop: int) -> tuple[int, Value]:
-        """Return where a bucket that reaches stop at least ends, and its upper boundary."""
+    def _fold(self, folder: Folder, entries: list[Entry], start: int, stop: int) -> Iterator[None]:
+        """Fold a part of the entries into one group, with the more pauses the more fields it has."""
+        pace = 1 + PAUSE_DOCUMENTS // len(self.fields)
+        for place in range(start, stop):
+            folder.frame[0] = entries[place][1]
+            folder.add(None)
+            if place % pace == pace - 1:
+                yield None
+
+    def _boundary(self, entries: list[Entry], stop: int) -> Generator[None, None, tuple[int, Value]]:
+        """Return where a bucket that reaches stop at least ends, and its upper boundary; yields pauses."""
         last = entries[stop - 1][0]
         if self.granularity is None:
             key = order_key(last)
             while stop < len(entries) and order_key(entries[stop][0]) == key:
                 stop += 1
+                if not stop % PAUSE_DOCUMENTS:
+                    yield None
             return stop, entries[min(stop, len(entries) - 1)][0]
         high = self.granularity.up(as_float(last))
         while stop < len(entries) and (as_float(entries[stop][0]) < high or (not high and not entries[stop][0])):
             stop += 1
+            if not stop % PAUSE_DOCUMENTS:
+                yield None
         if not high and stop < len(entries):
             high = self.granularity.down(as_float(entries[stop][0]))
         return stop, high

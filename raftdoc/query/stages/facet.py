@@ -30,7 +30,10 @@ class Facet:
                 meter.hold(document)
                 held.append(document)
         made: Document = {}
-        for name, pipeline in self.pipelines:
+        for place, (name, pipeline) in enumerate(self.pipelines):
+            if place:
+                # The one before may have looked at as much as fits between two pauses.
+                yield None
             found = made[name] = []
             for document in pipeline.run(paced(held), context):
                 if document is None:

@@ -18,6 +18,9 @@ from raftdoc.query.projection import Projection, parse_projection
 from raftdoc.query.stages.stage import Document, Items, Meter, Setting, StageBuilder, paced
 from raftdoc.query.type_names import type_name
 
+PAUSE_DRAWS: Final = 1024
+"""Of a sample, some 0.5 ms."""
+
 
 @dataclass(frozen=True, slots=True)
 class Match:
@@ -158,10 +161,24 @@ class Sample:
                 meter.release(kept[place])
                 meter.hold(document)
                 kept[place] = document
-        for last in range(len(kept) - 1, 0, -1):
-            place = context.draw() % (last + 1)
-            kept[last], kept[place] = kept[place], kept[last]
-        yield from paced(kept)
+        yield from _shuffled(kept, context)
+        yield from paced(_given_up(kept))
+
+
+def _shuffled(kept: list[Document], context: Context) -> Iterator[None]:
+    """Bring a list into an order by chance, with pauses."""
+    for last in range(len(kept) - 1, 0, -1):
+        place = context.draw() % (last + 1)
+        kept[last], kept[place] = kept[place], kept[last]
+        if not last % PAUSE_DRAWS:
+            yield None
+
+
+def _given_up(kept: list[Document]) -> Iterator[Document]:
+    """Yield what is held, and hold it no longer: to free all of it at the end would take long."""
+    kept.reverse()
+    while kept:
+        yield kept.pop()
 
 
 def build_sample(spec: Value, pointer: str, setting: Setting) -> Sample:
