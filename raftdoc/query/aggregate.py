@@ -27,7 +27,7 @@ from raftdoc.query.stages.joins import UnionWith, build_lookup, build_union_with
 from raftdoc.query.stages.plain import Limit, Match
 from raftdoc.query.stages.redact import build_redact
 from raftdoc.query.stages.sort import SortStage, build_sort
-from raftdoc.query.stages.stage import WRONG_STAGE_FORM, Document, Items, Setting, Stage, StageBuilder, eased
+from raftdoc.query.stages.stage import WRONG_STAGE_FORM, Document, Items, Setting, Stage, StageBuilder, eased, rested
 from raftdoc.query.stages.unwind import Unwind, build_unwind
 
 UNKNOWN_STAGE: Final = 40324
@@ -63,6 +63,10 @@ OTHER_STAGES: Final = (
 
 _GIVING: Final = (plain.Documents, UnionWith, Unwind)
 """Stages that give more documents than they take."""
+_SHORT: Final = 8
+"""Stages of a pipeline through which a document of any size goes without a pause."""
+_STAGES_IN_ONE_GO: Final = 4
+"""The same of a longer one, for large documents."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +95,10 @@ class Pipeline:
         """
         # All that is done with a document is done before the next is asked for: it shows where documents come from.
         flowing: Iterator[Document | None] = eased(documents, context)
-        for stage in self.stages:
+        is_long = len(self.stages) > _SHORT
+        for place, stage in enumerate(self.stages):
+            if is_long and place % _STAGES_IN_ONE_GO == 0:
+                flowing = rested(flowing)
             flowing = stage.run(flowing, context)
             if isinstance(stage, _GIVING):
                 flowing = eased(flowing, context)

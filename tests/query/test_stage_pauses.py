@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import tracemalloc
 from collections.abc import Iterable
 from typing import Any
 
@@ -89,3 +90,41 @@ def test_a_stage_that_holds_documents_pauses_while_it_works_on_them(stages: list
 def test_a_facet_pauses_after_each_of_its_pipelines() -> None:
     pipelines = {f"p{n}": [{"$match": {"a": {"$mod": [7, 9]}}}] for n in range(50)}
     assert max(steps_of([{"$facet": pipelines}], [{"a": [0] * 100}])) < 1000
+
+
+@pytest.mark.parametrize(
+    "large",
+    [
+        {str(n): n for n in range(2000)},
+        {"a": [0] * 2000},
+        {"a": [{"b": 0}] * 1000},
+        {"a": {"d": {"c": [[0] * 500] * 4}}},
+    ],
+)
+def test_a_large_document_is_paused_for_on_its_way_through_many_stages(large: dict[str, Any]) -> None:
+    stages: list[Any] = [{"$set": {"a.b": 1}}, {"$project": {"x": 0}}, {"$match": {"a.c": None}}] * 20
+    assert len(steps_of(stages, [large])) - 1 == 60 // 4
+    # What only one stage makes large as well.
+    grown = [{"$limit": 9}] * 8 + [{"$set": {"a": {"$literal": large}}}] + [{"$set": {"x": 1}}] * 40
+    assert len(steps_of(grown, [{"_id": 1}])) - 1 == 10
+
+
+def test_small_documents_are_not_paused_for_on_their_way() -> None:
+    small = {"_id": 1, "a": [{"b": 1}, [2, 3]], "c": {"d": "x" * 2000}}
+    assert len(steps_of([{"$set": {"x": 1}}] * 100, [small] * 10)) == 1
+
+
+@pytest.mark.parametrize("stage", [{"$set": {"x": 1}}, {"$unset": "x"}, {"$replaceWith": {"$mergeObjects": "$$ROOT"}}])
+def test_what_stages_made_of_a_large_document_is_not_held_behind_them(stage: dict[str, Any]) -> None:
+    def peak(stage_count: int) -> int:
+        items = iter([{str(n): n for n in range(5000)}])
+        run = parse_pipeline([stage] * stage_count, "/pipeline").run(items, Context())
+        tracemalloc.start()
+        try:
+            for _ in run:
+                pass
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    assert peak(100) < 2 * peak(10)

@@ -13,7 +13,7 @@ from raftdoc.query.expressions.compile import escaped
 from raftdoc.query.expressions.scope import Frame, Run, Value, fault
 from raftdoc.query.projection import parse_projection
 from raftdoc.query.stages.plain import Project
-from raftdoc.query.stages.stage import Document, Items, Setting, StageBuilder, evaluator
+from raftdoc.query.stages.stage import Document, Items, Setting, StageBuilder, frame_of
 from raftdoc.query.type_names import type_name
 
 
@@ -71,8 +71,12 @@ class Set:
 
     def run(self, documents: Iterable[Document | None], context: Context) -> Items:
         plan = self.plan
-        for document in documents:
-            yield None if document is None else _set_in(document, plan, [document, context])
+
+        def changed(document: Document | None) -> Document | None:
+            return None if document is None else _set_in(document, plan, [document, context])
+
+        # A map, unlike a generator, does not hold the document while what it made of it goes through other stages.
+        return map(changed, documents)
 
 
 def build_set(spec: Value, pointer: str, setting: Setting) -> Set:
@@ -123,15 +127,19 @@ class Replace:
     pointer: str
 
     def run(self, documents: Iterable[Document | None], context: Context) -> Items:
-        evaluate = evaluator(self.expression, context)
-        for document in documents:
+        run, frame = self.expression.run, frame_of(context, self.expression)
+
+        def changed(document: Document | None) -> Document | None:
             if document is None:
-                yield None
-                continue
-            made = evaluate(document)
+                return None
+            frame[0] = document
+            made: Document = run(frame)
+            frame[0] = None
             if not is_object(made):
                 raise fault(f"a document is an object, not {type_name(made)}", self.pointer, 40228)
-            yield made
+            return made
+
+        return map(changed, documents)
 
 
 def build_replace_with(spec: Value, pointer: str, setting: Setting) -> Replace:

@@ -21,6 +21,9 @@ Items: TypeAlias = Iterator[Document | None]
 PAUSE_DOCUMENTS: Final = 64
 PAUSE_STEPS: Final = 2000
 """Turns of loops in expressions: some 0.5 ms."""
+PAUSE_VALUES: Final = 1000
+"""Members and elements of a document, from which on it waits for a pause now and then between stages."""
+_HOLDING: Final = frozenset({dict, list})
 MEMORY_EXCEEDED: Final = 292
 WRONG_STAGE_FORM: Final = 40323
 
@@ -105,6 +108,35 @@ def eased(documents: Iterable[Document | None], context: Context) -> Items:
         if budget.steps_left < mark:
             mark = budget.steps_left - PAUSE_STEPS
             yield None
+
+
+def rested(documents: Iterable[Document | None]) -> Items:
+    """Return the documents with a pause before each that is large, for it may be long since the last one."""
+    is_flat = _HOLDING.isdisjoint
+    for document in documents:
+        # Most documents are known to be small by a look at their members, for which nothing is called.
+        if document is None or (len(document) <= PAUSE_VALUES and is_flat(map(type, document.values()))):
+            yield document
+        elif is_large(document):
+            yield None
+            # Not held here while what is made of it goes through other stages.
+            handed_on = [document]
+            del document
+            yield handed_on.pop()
+        else:
+            yield document
+
+
+def is_large(document: Document) -> bool:
+    """Return whether a document is made of so many values that going through all of them is work."""
+    left = PAUSE_VALUES
+    waiting: list[Value] = [document]
+    for value in waiting:
+        left -= len(value)
+        if left < 0:
+            return True
+        waiting += [part for part in (value.values() if type(value) is dict else value) if type(part) in _HOLDING]
+    return False
 
 
 class Meter:
