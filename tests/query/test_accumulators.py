@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from raftdoc.errors import InvalidQuery
+from raftdoc.errors import InvalidQuery, QueryOverBudget
+from raftdoc.limits import PIPELINE_BYTES_MAX
 from raftdoc.query.aggregate import parse_pipeline
 from raftdoc.query.context import Context
 from raftdoc.query.stages.group import GroupStage
@@ -153,3 +154,53 @@ def test_a_field_that_is_none_is_refused_where_it_stands(field, pointer: str, mo
     with pytest.raises(InvalidQuery) as caught:
         grouped([], {"t": field})
     assert (caught.value.pointer, caught.value.mongo_code) == (f"/pipeline/0/$group/t{pointer}", mongo_code)
+
+
+def test_what_sorts_gives_of_many_values_what_it_would_of_all_at_once() -> None:
+    numbers = [n * 7919 % 10007 for n in range(10007)]
+    fields = {
+        "least": {"$minN": {"input": "$v", "n": 2000}},
+        "most": {"$maxN": {"input": "$v", "n": 1500}},
+        "few": {"$maxN": {"input": "$v", "n": 3}},
+        "top": {"$topN": {"output": "$v", "sortBy": {"v": 1}, "n": 1100}},
+        "bottom": {"$bottomN": {"output": "$v", "sortBy": {"v": 1}, "n": 20000}},
+        "first": {"$top": {"output": "$v", "sortBy": {"v": -1}}},
+        "middle": {"$median": {"input": "$v", "method": "discrete"}},
+    }
+    items = [item for place, v in enumerate(numbers, 1) for item in ([{"v": v}] if place % 64 else [{"v": v}, None])]
+    answers = parse_pipeline([{"$group": {"_id": None, **fields}}], "/pipeline").run(items, Context())
+    assert [answer for answer in answers if answer is not None] == [
+        {
+            "_id": None,
+            "least": list(range(2000)),
+            "most": list(range(10006, 8506, -1)),
+            "few": [10006, 10005, 10004],
+            "top": list(range(1100)),
+            "bottom": list(range(10007)),
+            "first": 10006,
+            "middle": 5003.0,
+        }
+    ]
+
+
+def test_equal_values_are_kept_in_the_order_in_which_they_came() -> None:
+    items = [{"v": 1.0 if n % 3 else 1, "n": n} for n in range(5000)]
+    fields = {
+        "least": {"$minN": {"input": "$v", "n": 3000}},
+        "most": {"$maxN": {"input": "$v", "n": 3000}},
+        "top": {"$topN": {"output": "$n", "sortBy": {"v": 1}, "n": 3000}},
+    }
+    answers = parse_pipeline([{"$group": {"_id": None, **fields}}], "/pipeline").run(items, Context())
+    (answer,) = [answer for answer in answers if answer is not None]
+    kinds = [type(item["v"]) for item in items[:3000]]
+    assert [type(value) for value in answer["least"]] == [type(value) for value in answer["most"]] == kinds
+    assert answer["top"] == list(range(3000))
+
+
+def test_the_numbers_of_a_percentile_are_measured() -> None:
+    items = ({"v": n % 10} for n in range(PIPELINE_BYTES_MAX // 8 // 64 + 10))
+    field = {"$percentile": {"input": "$v", "p": [0.5], "method": "discrete"}}
+    fields = {f"p{n}": field for n in range(64)}
+    with pytest.raises(QueryOverBudget) as caught:
+        grouped(items, fields, id=None)
+    assert caught.value.mongo_code == 292

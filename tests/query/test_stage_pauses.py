@@ -87,6 +87,24 @@ def test_a_stage_that_holds_documents_pauses_while_it_works_on_them(stages: list
     assert len(steps) > 2 * 3000 // 64
 
 
+@pytest.mark.parametrize(
+    ("accumulator", "count"),
+    [("$minN", 3000), ("$maxN", 700), ("$topN", 3000), ("$bottomN", 700), ("$median", 0), ("$percentile", 0)],
+)
+def test_accumulators_that_sort_pause_between_runs(accumulator: str, count: int) -> None:
+    operand = {
+        "$topN": {"output": "$x", "sortBy": {"x": -1}, "n": count},
+        "$bottomN": {"output": "$x", "sortBy": {"x": -1}, "n": count},
+        "$median": {"input": "$x", "method": "discrete"},
+        "$percentile": {"input": "$x", "p": [0.1, 0.9], "method": "discrete"},
+    }.get(accumulator, {"input": "$x", "n": count})
+    stages = [[DOCUMENTS, {"$group": {"_id": None, **fields}}] for fields in ({}, {"f": {accumulator: operand}})]
+    without, steps = map(steps_of, stages)
+    runs, merges = 3, 2
+    assert len(steps) - len(without) >= runs + merges
+    assert max(steps[1:]) < 9000
+
+
 def test_a_facet_pauses_after_each_of_its_pipelines() -> None:
     pipelines = {f"p{n}": [{"$match": {"a": {"$mod": [7, 9]}}}] for n in range(50)}
     assert max(steps_of([{"$facet": pipelines}], [{"a": [0] * 100}])) < 1000

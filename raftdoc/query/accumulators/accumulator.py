@@ -13,7 +13,9 @@ Value: TypeAlias = Any
 
 
 class Accumulator(Protocol):
-    def add(self, value: Value) -> None: ...
+    def add(self, value: Value) -> bool | None:
+        """Take a value; return True when it has become time to `settle`, for what sorts (see `table.SORTING`)."""
+        ...
 
     def partial(self) -> Value:
         """Return what `merge` takes, made of JSON values."""
@@ -38,3 +40,5 @@ class Field(NamedTuple):
     make: Make
     grows: bool
     """Whether what it holds grows with the documents, and has to be measured."""
+    number_bytes: int | None = None
+    """What it takes of a value where only the number counts; None: the value as JSON."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 from operator import itemgetter
 from typing import Any
 
 from raftdoc.document.path import MISSING
 from raftdoc.query.accumulators.accumulator import Value
+from raftdoc.query.accumulators.in_steps import RUN_VALUES, sorted_in_steps
 from raftdoc.query.expressions.objects import merge_objects
 from raftdoc.query.expressions.scope import fault
 from raftdoc.query.order import identity_key, order_key
@@ -15,6 +16,7 @@ from raftdoc.query.type_names import type_name
 
 _KEEP_FACTOR = 4
 """How many times the wanted values are collected before they are sorted out."""
+_KEY = itemgetter(0)
 
 
 class First:
@@ -239,19 +241,39 @@ class LastN:
 class ExtremeN:
     """The n least, ascending, or greatest, descending; null and missing are passed over."""
 
-    __slots__ = ("_count", "_is_greatest", "_values")
+    __slots__ = ("_count", "_full", "_is_greatest", "_settled", "_values")
 
     def __init__(self, count: int, *, is_greatest: bool) -> None:
         self._count = count
+        self._full = _KEEP_FACTOR * count + 100
         self._is_greatest = is_greatest
         self._values: list[Value] = []
+        self._settled = 0
+        """So many of the values are in order and all that is wanted of them."""
 
-    def add(self, value: Value) -> None:
+    def add(self, value: Value) -> bool | None:
         if value is None or value is MISSING:
-            return
+            return None
         self._values.append(value)
-        if len(self._values) > _KEEP_FACTOR * self._count + 100:
-            self._values = self.result()
+        if len(self._values) != self._full:
+            return None
+        if self._full > RUN_VALUES:
+            return True
+        self._values = self.result()
+        return None
+
+    def settle(self) -> Iterator[None]:
+        """Do what `result` has to do, in steps, if it is much."""
+        values = self._values
+        if len(values) <= RUN_VALUES or len(values) == self._settled:
+            return
+        keyed: list[tuple[Any, Value]] = []
+        for start in range(0, len(values), RUN_VALUES):
+            keyed += [(order_key(value), value) for value in values[start : start + RUN_VALUES]]
+            yield None
+        ordered = yield from sorted_in_steps(keyed, _KEY, is_descending=self._is_greatest)
+        self._values = [value for _, value in ordered[: self._count]]
+        self._settled = len(self._values)
 
     def partial(self) -> Value:
         return self.result()
@@ -260,6 +282,8 @@ class ExtremeN:
         self._values += partial
 
     def result(self) -> Value:
+        if self._settled and len(self._values) == self._settled:
+            return self._values
         return sorted(self._values, key=order_key, reverse=self._is_greatest)[: self._count]
 
 
@@ -269,22 +293,34 @@ class Ranked:
     A value is a pair of the sort key, as bytes, and the output.
     """
 
-    __slots__ = ("_count", "_is_bottom", "_is_single", "_ranked")
+    __slots__ = ("_count", "_full", "_is_bottom", "_is_single", "_ranked")
 
     def __init__(self, count: int, *, is_bottom: bool, is_single: bool) -> None:
         self._count = count
+        self._full = _KEEP_FACTOR * count + 100
         self._is_bottom = is_bottom
         self._is_single = is_single
         self._ranked: list[tuple[bytes, Value]] = []
 
-    def add(self, value: Value) -> None:
+    def add(self, value: Value) -> bool | None:
         key, output = value
         self._ranked.append((key, None if output is MISSING else output))
-        if len(self._ranked) > _KEEP_FACTOR * self._count + 100:
-            self._ranked = self._kept()
+        if len(self._ranked) != self._full:
+            return None
+        if self._full > RUN_VALUES:
+            return True
+        self._ranked = self._kept()
+        return None
+
+    def settle(self) -> Iterator[None]:
+        """Do what `result` has to do, in steps, if it is much."""
+        if len(self._ranked) > RUN_VALUES:
+            self._ranked = self._ends((yield from sorted_in_steps(self._ranked, _KEY)))
 
     def _kept(self) -> list[tuple[bytes, Value]]:
-        ranked = sorted(self._ranked, key=itemgetter(0))
+        return self._ends(sorted(self._ranked, key=_KEY))
+
+    def _ends(self, ranked: list[tuple[bytes, Value]]) -> list[tuple[bytes, Value]]:
         return ranked[-self._count :] if self._is_bottom else ranked[: self._count]
 
     def partial(self) -> Value:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from raftdoc.query.accumulators.accumulator import Value
+from raftdoc.query.accumulators.in_steps import RUN_VALUES, sorted_in_steps
 from raftdoc.query.expressions.scope import fault
 from raftdoc.query.numbers import as_float, finite, is_number
 
 METHODS: Final = frozenset({"approximate", "discrete", "continuous"})
+NUMBER_BYTES: Final = 8
+"""What a number that is held is counted with."""
 
 
 def check_method(method: Value, pointer: str) -> str:
@@ -71,6 +74,11 @@ class Percentile:
     def add(self, value: Value) -> None:
         if is_number(value):
             self._values.append(finite(as_float(value), self._pointer))
+
+    def settle(self) -> Iterator[None]:
+        """Do what `result` has to do, in steps, if it is much."""
+        if len(self._values) > RUN_VALUES:
+            self._values = yield from sorted_in_steps(self._values)
 
     def partial(self) -> Value:
         return self._values

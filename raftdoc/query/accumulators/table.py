@@ -22,7 +22,7 @@ from raftdoc.query.accumulators.ends import (
     Ranked,
     Union,
 )
-from raftdoc.query.accumulators.percentiles import Percentile, check_method, check_shares
+from raftdoc.query.accumulators.percentiles import NUMBER_BYTES, Percentile, check_method, check_shares
 from raftdoc.query.accumulators.totals import Average, Count, Deviation, Total
 from raftdoc.query.context import Context
 from raftdoc.query.expression import Expression, compile_in, evaluate, new_scope
@@ -61,6 +61,8 @@ _RANKED: Final[Mapping[str, bool]] = {"$top": False, "$topN": False, "$bottom": 
 """Those of an order: whether the last of it are kept."""
 
 
+SORTING: Final = (ExtremeN, Ranked, Percentile)
+"""Accumulators that have `settle`, to be called before `result`, and whenever `add` says so."""
 ACCUMULATORS: Final = frozenset({*_SIMPLE, *_COUNTED, *_RANKED, "$count", "$median", "$percentile"})
 
 
@@ -169,7 +171,11 @@ def _parse_percentile(name: str, operator: str, operand: Value, scope: Scope, po
     expression = compile_in(scope, operand["input"], f"{pointer}/input")
     method = check_method(operand["method"], f"{pointer}/method")
     shares = [0.5] if is_single else check_shares(_fixed(operand["p"], scope, f"{pointer}/p"), f"{pointer}/p")
-    return Field(name, expression, lambda _: Percentile(shares, method, pointer, is_single=is_single), grows=False)
+
+    def make(_group: Value) -> Accumulator:
+        return Percentile(shares, method, pointer, is_single=is_single)
+
+    return Field(name, expression, make, grows=True, number_bytes=NUMBER_BYTES)
 
 
 def _fixed(spec: Value, scope: Scope, pointer: str) -> Value:

@@ -67,7 +67,7 @@ class BucketAuto:
             folder = Folder(self.fields, self.pointer, context)
             yield from self._fold(folder, entries, start, stop)
             for bucket in folder.results():
-                yield {**bucket, "_id": {"min": low, "max": high}}
+                yield None if bucket is None else {**bucket, "_id": {"min": low, "max": high}}
             start, low = stop, high
 
     def _fold(self, folder: Folder, entries: list[Entry], start: int, stop: int) -> Iterator[None]:
@@ -77,6 +77,7 @@ class BucketAuto:
             folder.frame[0] = entries[place][1]
             folder.add(None)
             if place % pace == pace - 1:
+                yield from folder.settle()
                 yield None
 
     def _boundary(self, entries: list[Entry], stop: int) -> Generator[None, None, tuple[int, Value]]:

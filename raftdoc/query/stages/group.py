@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 from raftdoc.document.path import MISSING, is_object
 from raftdoc.limits import INTEGER_MAX
 from raftdoc.query.accumulators.accumulator import Accumulator, Field
-from raftdoc.query.accumulators.table import parse_field
+from raftdoc.query.accumulators.table import SORTING, parse_field
 from raftdoc.query.context import Context
 from raftdoc.query.expression import Expression
 from raftdoc.query.expressions.compile import escaped
@@ -44,7 +44,7 @@ _FIELD_BYTES: Final = 50
 class Group(NamedTuple):
     id: Value
     states: list[Accumulator]
-    adds: list[Callable[[Value], None]]
+    adds: list[Callable[[Value], bool | None]]
     """Of each state; bound once."""
 
 
@@ -58,6 +58,7 @@ class Folder:
         self._meter = Meter(pointer)
         self._runs = [field.expression.run for field in fields]
         self._grows = any(field.grows for field in fields)
+        self._full: list[Accumulator] = []
         self.frame = frame_of(context, *others, *(field.expression for field in fields))
         """Its slot 0 is the document that `add` adds."""
 
@@ -76,12 +77,21 @@ class Folder:
             add(run(frame))
 
     def _add_measured(self, group: Group) -> None:
-        for field, add in zip(self._fields, group.adds, strict=True):
+        for field, state, add in zip(self._fields, group.states, group.adds, strict=True):
             value = field.expression.run(self.frame)
             if field.grows and value is not MISSING:
-                # What ranks is a key of bytes and the value that is kept.
-                self._meter.hold(value[1] if type(value) is tuple else value)
-            add(value)
+                if field.number_bytes is not None:
+                    self._meter.hold_bytes(field.number_bytes)
+                else:
+                    # What ranks is a key of bytes and the value that is kept.
+                    self._meter.hold(value[1] if type(value) is tuple else value)
+            if add(value):
+                self._full.append(state)
+
+    def settle(self) -> Iterator[None]:
+        """Yield pauses while accumulators that have collected much sort it out; to be called now and then."""
+        while self._full:
+            yield from _settled(self._full.pop())
 
     def _new_group(self, id: Value) -> Group:
         self._meter.hold(id)
@@ -108,14 +118,20 @@ class Folder:
                 self._meter.hold(partial)
                 state.merge(partial)
 
-    def results(self) -> Iterator[Document]:
-        """Yield one document for each group, in the order in which the groups were first seen."""
+    def results(self) -> Items:
+        """Yield one document for each group, in the order in which the groups were first seen; with pauses."""
         names = [field.name for field in self._fields]
         for group in self._groups.values():
             document = {"_id": group.id}
             for name, state in zip(names, group.states, strict=True):
+                if self._grows:
+                    yield from _settled(state)
                 document[name] = state.result()
             yield document
+
+
+def _settled(state: Accumulator) -> Iterator[None]:
+    return state.settle() if isinstance(state, SORTING) else iter(())
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +151,7 @@ class GroupStage:
         add, frame = folder.add, folder.frame
         for document in documents:
             if document is None:
+                yield from folder.settle()
                 yield None
                 continue
             frame[0] = document
@@ -150,6 +167,9 @@ def _largest_first(folder: Folder, pointer: str) -> Items:
     """Yield the groups by their counts; of equal ones the first seen first."""
     sorter = Sorter(None, pointer)
     for place, group in enumerate(folder.results(), 1):
+        if group is None:
+            yield None
+            continue
         key = (INTEGER_MAX - group["count"]).to_bytes(8, "big") + place.to_bytes(8, "big")
         sorter.add(key, group, 0)
         if not place % PAUSE_DOCUMENTS:
@@ -207,11 +227,18 @@ class Bucket:
         frame = folder.frame
         for document in documents:
             if document is None:
+                yield from folder.settle()
                 yield None
                 continue
             frame[0] = document
             folder.add(bucket_of(self.value.run(frame)))
-        yield from sorted(folder.results(), key=lambda bucket: order_key(bucket["_id"]))
+        buckets = []
+        for bucket in folder.results():
+            if bucket is None:
+                yield None
+            else:
+                buckets.append(bucket)
+        yield from sorted(buckets, key=lambda bucket: order_key(bucket["_id"]))
 
     def _finder(self) -> Callable[[Value], Value]:
         keys = [order_key(boundary) for boundary in self.boundaries]
