@@ -16,6 +16,8 @@ SortKind = Literal["none", "index", "memory"]
 """Asked for none; given by the order of reading; done in memory."""
 
 SHOWN_RANGES_MAX = 20
+SHOWN_KEY_BYTES_MAX = 200
+"""Of one end of a range: there may be many, of values of any size."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,9 @@ def _shown(bounds: KeyRange) -> dict[str, Any]:
 
 
 def shown_key(key: bytes) -> str:
-    """Return a key for people: the values as far as it holds whole ones, then the rest in hex."""
+    """Return a key for people: the values as far as it holds whole ones, then the rest in hex; `...` if it was cut."""
+    if len(key) > SHOWN_KEY_BYTES_MAX:
+        return f"{shown_key(key[:SHOWN_KEY_BYTES_MAX])}..."
     parts: list[str] = []
     offset = 0
     while offset < len(key):
