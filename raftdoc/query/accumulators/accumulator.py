@@ -40,5 +40,5 @@ class Field(NamedTuple):
     make: Make
     grows: bool
     """Whether what it holds grows with the documents, and has to be measured."""
-    number_bytes: int | None = None
-    """What it takes of a value where only the number counts; None: the value as JSON."""
+    holds_numbers: bool = False
+    """Whether it holds nothing of a value but a number."""

@@ -12,8 +12,6 @@ from raftdoc.query.expressions.scope import fault
 from raftdoc.query.numbers import as_float, finite, is_number
 
 METHODS: Final = frozenset({"approximate", "discrete", "continuous"})
-NUMBER_BYTES: Final = 8
-"""What a number that is held is counted with."""
 
 
 def check_method(method: Value, pointer: str) -> str:

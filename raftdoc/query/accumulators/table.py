@@ -22,7 +22,7 @@ from raftdoc.query.accumulators.ends import (
     Ranked,
     Union,
 )
-from raftdoc.query.accumulators.percentiles import NUMBER_BYTES, Percentile, check_method, check_shares
+from raftdoc.query.accumulators.percentiles import Percentile, check_method, check_shares
 from raftdoc.query.accumulators.totals import Average, Count, Deviation, Total
 from raftdoc.query.context import Context
 from raftdoc.query.expression import Expression, compile_in, evaluate, new_scope
@@ -175,7 +175,7 @@ def _parse_percentile(name: str, operator: str, operand: Value, scope: Scope, po
     def make(_group: Value) -> Accumulator:
         return Percentile(shares, method, pointer, is_single=is_single)
 
-    return Field(name, expression, make, grows=True, number_bytes=NUMBER_BYTES)
+    return Field(name, expression, make, grows=True, holds_numbers=True)
 
 
 def _fixed(spec: Value, scope: Scope, pointer: str) -> Value:

@@ -57,6 +57,7 @@ class Folder:
         self._groups: dict[Hashable, Group] = {}
         self._meter = Meter(pointer)
         self._runs = [field.expression.run for field in fields]
+        self._holds = [self._hold_of(field) for field in fields]
         self._grows = any(field.grows for field in fields)
         self._full: list[Accumulator] = []
         self.frame = frame_of(context, *others, *(field.expression for field in fields))
@@ -77,16 +78,23 @@ class Folder:
             add(run(frame))
 
     def _add_measured(self, group: Group) -> None:
-        for field, state, add in zip(self._fields, group.states, group.adds, strict=True):
-            value = field.expression.run(self.frame)
-            if field.grows and value is not MISSING:
-                if field.number_bytes is not None:
-                    self._meter.hold_bytes(field.number_bytes)
-                else:
-                    # What ranks is a key of bytes and the value that is kept.
-                    self._meter.hold(value[1] if type(value) is tuple else value)
+        frame = self.frame
+        for run, hold, state, add in zip(self._runs, self._holds, group.states, group.adds):  # noqa: B905 - as above
+            value = run(frame)
+            if hold is not None and value is not MISSING:
+                hold(value)
             if add(value):
                 self._full.append(state)
+
+    def _hold_of(self, field: Field) -> Callable[[Value], None] | None:
+        """Return what measures the values of a field; None: they are not held."""
+        if not field.grows:
+            return None
+        return self._meter.hold_number if field.holds_numbers else self._hold
+
+    def _hold(self, value: Value) -> None:
+        # What ranks is a key of bytes and the value that is kept.
+        self._meter.hold(value[1] if type(value) is tuple else value)
 
     def settle(self) -> Iterator[None]:
         """Yield pauses while accumulators that have collected much sort it out; to be called now and then."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Any, Final, NoReturn, Protocol, TypeAlias
 
 import orjson
 
@@ -24,6 +24,7 @@ PAUSE_STEPS: Final = 2000
 PAUSE_VALUES: Final = 1000
 """Members and elements of a document, from which on it waits for a pause now and then between stages."""
 _HOLDING: Final = frozenset({dict, list})
+_NUMBER_BYTES: Final = 8
 MEMORY_EXCEEDED: Final = 292
 WRONG_STAGE_FORM: Final = 40323
 
@@ -156,6 +157,16 @@ class Meter:
         """
         self.hold_bytes(len(orjson.dumps(value)))
 
+    def hold_number(self, _value: Value) -> None:
+        """Count a value of which only a number is held.
+
+        Raises:
+            QueryOverBudget: the stage holds more than it may.
+        """
+        self._left -= _NUMBER_BYTES
+        if self._left < 0:
+            self._refuse()
+
     def release(self, value: Value) -> None:
         """Give back what a value that is dropped was counted with."""
         self._left += len(orjson.dumps(value))
@@ -168,11 +179,14 @@ class Meter:
         """
         self._left -= size
         if self._left < 0:
-            raise QueryOverBudget(
-                f"the stage would hold more than {PIPELINE_BYTES_MAX} bytes of documents; filter or limit before it",
-                pointer=self._pointer,
-                mongo_code=MEMORY_EXCEEDED,
-            )
+            self._refuse()
+
+    def _refuse(self) -> NoReturn:
+        raise QueryOverBudget(
+            f"the stage would hold more than {PIPELINE_BYTES_MAX} bytes of documents; filter or limit before it",
+            pointer=self._pointer,
+            mongo_code=MEMORY_EXCEEDED,
+        )
 
 
 def frame_of(context: Context, *expressions: Expression) -> Frame:
