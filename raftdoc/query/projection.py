@@ -9,6 +9,7 @@ projection. The document itself is never changed; what is returned may share its
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import assert_never
 
 from raftdoc.document.path import MISSING, Missing, Path
@@ -106,6 +107,17 @@ class Projection:
         if self._positional is not None:
             self._take_position(projected, document, filter, context)
         return projected
+
+    def bind(self, context: Context) -> Callable[[Document | None], Document | None]:
+        """Return `apply` as a function of a document that no filter matched; None stays None."""
+        names = self._flat
+        if names is None or self.mode == "exclude":
+            return lambda document: None if document is None else self.apply(document, None, context)
+
+        def included(document: Document | None) -> Document | None:
+            return None if document is None else {name: document[name] for name in document if name in names}
+
+        return included
 
     def _object(self, document: Document, branch: Branch) -> Document:
         members, includes = branch.members, self.mode == "include"

@@ -47,13 +47,8 @@ class Project:
     projection: Projection
 
     def run(self, documents: Iterable[Document | None], context: Context) -> Items:
-        apply = self.projection.apply
-
-        def changed(document: Document | None) -> Document | None:
-            return None if document is None else apply(document, None, context)
-
         # A map, unlike a generator, does not hold the document while what it made of it goes through other stages.
-        return map(changed, documents)
+        return map(self.projection.bind(context), documents)
 
 
 def build_project(spec: Value, pointer: str, setting: Setting) -> Project:
