@@ -127,6 +127,12 @@ def test_a_large_document_is_paused_for_on_its_way_through_many_stages(large: di
     assert len(steps_of(grown, [{"_id": 1}])) - 1 == 10
 
 
+def test_unwind_pauses_for_each_copy_of_a_large_document() -> None:
+    large = {"a": [0] * 100, **{str(n): n for n in range(2000)}}
+    assert len(steps_of([{"$unwind": "$a"}, {"$count": "n"}], [large])) > 100
+    assert len(steps_of([{"$unwind": "$a"}, {"$count": "n"}], [{"a": [0] * 2000}])) == 1 + 2000 // 64
+
+
 def test_small_documents_are_not_paused_for_on_their_way() -> None:
     small = {"_id": 1, "a": [{"b": 1}, [2, 3]], "c": {"d": "x" * 2000}}
     assert len(steps_of([{"$set": {"x": 1}}] * 100, [small] * 10)) == 1

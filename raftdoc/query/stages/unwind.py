@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
 from raftdoc.document.path import MISSING, is_object, parse_path
 from raftdoc.query.context import Context
 from raftdoc.query.expressions.compile import escaped
 from raftdoc.query.expressions.scope import Value, fault
-from raftdoc.query.stages.stage import Document, Items, Setting, paced
+from raftdoc.query.stages.stage import Document, Items, Setting, is_large, paced
 
 Path = tuple[str, ...]
+
+_FEW: Final = 16
+"""Elements of which the documents are made without a pause."""
 
 
 def value_at(document: Document, path: Path) -> Value:
@@ -56,7 +60,11 @@ class Unwind:
                 continue
             value = value_at(document, path)
             if isinstance(value, list) and value:
+                # Each element comes with a copy of all the rest.
+                is_slow = len(value) > _FEW and is_large(with_value(document, path, None))
                 for place, element in enumerate(value):
+                    if is_slow:
+                        yield None
                     yield self._numbered(with_value(document, path, element), place)
             elif value is not MISSING and value is not None and value != []:
                 yield self._numbered(document, None)
