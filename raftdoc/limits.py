@@ -43,7 +43,9 @@ FILTER_DEPTH_MAX: Final = 100
 FILTER_VALUES_MAX: Final = 4096
 """Of one `$in`, `$nin` or `$all`."""
 FILTER_TESTS_MAX: Final = 1_000_000
-"""Of one document by a long filter: some 200 ms. Conditions times elements of arrays."""
+"""Of one document by a filter or a sort: some 200 ms. Conditions or fields, times elements of arrays."""
+DOCUMENT_TESTS_PER_BYTE_MAX: Final = 2
+"""Where that is more than FILTER_TESTS_MAX: a short filter may go through a large document a few times."""
 UPDATE_TESTS_MAX: Final = 1_000_000
 """Of elements of arrays, by the conditions and the operators of one update, in one document: some 200 ms."""
 SKIP_MAX: Final = 10_000_000

@@ -18,8 +18,9 @@ Source: the element iterator of the dialect's matcher, as its recorded cases sho
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import Enum
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, TypeAlias
 
 from raftdoc.document.tagged import tag_of
 from raftdoc.document.value import JsonValue
@@ -88,28 +89,32 @@ def is_object(value: Reached) -> bool:
     return isinstance(value, dict) and (len(value) != 1 or tag_of(value) is None)
 
 
-def values_at(document: dict[str, JsonValue], path: Path, *, expand_leaf: bool = True) -> list[Reached]:
+def values_at(
+    document: dict[str, JsonValue],
+    path: Path,
+    *,
+    expand_leaf: bool = True,
+    spend: Callable[[int], None] | None = None,
+) -> list[Reached]:
     """Return what a filter compares at path, in the order of the document.
 
     An array at the end gives its elements and then itself; with expand_leaf False only itself. MISSING stands
     for each object that lacks the rest of the path; the list is empty where arrays hold no object to look into.
+    `spend` is told how many elements are gone through, before they are.
     """
-    search = _Search(path, expand_leaf, [], set())
-    _collect(document, search, 0)
-    return search.reached
+    reached: list[Reached] = []
+    _collect(document, (path, expand_leaf, spend, reached, set()), 0)
+    return reached
 
 
-class _Search(NamedTuple):
-    path: Path
-    expands: bool
-    reached: list[Reached]
-    seen: set[tuple[int, int]]
-    """Arrays by identity, and how much of the path led there. As a number is tried both ways, there may be more ways
-    to an array than atoms in the world; what it holds is reached by any of them."""
+_Search: TypeAlias = "tuple[Path, bool, Callable[[int], None] | None, list[Reached], set[tuple[int, int]]]"
+"""Path; whether an array at its end is taken apart; who is told of elements; what is reached; and the arrays seen, by
+identity, and how much of the path led there. As a number is tried both ways, there may be more ways to an array than
+atoms in the world; what it holds is reached by any of them."""
 
 
 def _collect(document: JsonValue, search: _Search, depth: int) -> None:
-    path, _, reached, _ = search
+    path, expands, spend, reached, _ = search
     value: Reached = document
     for position in range(depth, len(path)):
         if isinstance(value, dict):
@@ -121,22 +126,26 @@ def _collect(document: JsonValue, search: _Search, depth: int) -> None:
         else:
             reached.append(MISSING)
             return
-    if search.expands and isinstance(value, list):
+    if expands and isinstance(value, list):
+        if spend is not None:
+            spend(len(value))
         reached.extend(value)
     reached.append(value)
 
 
 def _collect_through(array: list[JsonValue], search: _Search, depth: int) -> None:
     """Look for path[depth:] in the elements of an array: in each object, and at the place that the name says."""
-    path, _, reached, seen = search
+    path, _, spend, reached, seen = search
     if (id(array), depth) in seen:
         return
     seen.add((id(array), depth))
+    if spend is not None:
+        spend(len(array))
     name = path[depth]
     place = int(name) if is_index(name) and len(name) < 10 else -1
     is_last = depth + 1 == len(path)
     for position, element in enumerate(array):
-        if is_object(element):
+        if type(element) is dict and (len(element) != 1 or tag_of(element) is None):
             _collect(element, search, depth)
         if position != place:
             continue

@@ -29,6 +29,13 @@ RANK_OBJECT_ID: Final = 7
 RANK_BOOLEAN: Final = 8
 RANK_DATE: Final = 9
 
+TAG_RANKS: Final = {
+    "$numberDecimal": RANK_NUMBER,
+    "$date": RANK_DATE,
+    "$oid": RANK_OBJECT_ID,
+    "$binary": RANK_BINARY,
+}
+
 _SCALAR_RANKS: Final[dict[type, int]] = {
     int: RANK_NUMBER,
     float: RANK_NUMBER,
@@ -62,7 +69,21 @@ def sort_key(value: JsonValue) -> tuple[Any, ...]:
         return RANK_ARRAY, tuple([sort_key(element) for element in value])
     assert isinstance(value, dict), type(value)
     tag = tag_of(value)
-    return _object_key(value) if tag is None else _tagged_key(tag, value)
+    return _object_key(value) if tag is None else tagged_key(tag, value)
+
+
+def rank_of(value: JsonValue) -> int:
+    """Return the first member of a value's sort key, without making the key."""
+    rank = _SCALAR_RANKS.get(type(value))
+    if rank is not None:
+        return rank
+    if value is None:
+        return RANK_NULL
+    if isinstance(value, list):
+        return RANK_ARRAY
+    assert isinstance(value, dict), type(value)
+    tag = tag_of(value)
+    return RANK_OBJECT if tag is None else TAG_RANKS[tag]
 
 
 def _object_key(value: dict[str, JsonValue]) -> tuple[Any, ...]:
@@ -73,7 +94,8 @@ def _object_key(value: dict[str, JsonValue]) -> tuple[Any, ...]:
     return RANK_OBJECT, tuple(fields)
 
 
-def _tagged_key(tag: str, value: dict[str, JsonValue]) -> tuple[Any, ...]:
+def tagged_key(tag: str, value: dict[str, JsonValue]) -> tuple[Any, ...]:
+    """Return the sort key of a tagged scalar."""
     if tag == "$numberDecimal":
         return RANK_NUMBER, decimal_of(value)
     if tag == "$date":

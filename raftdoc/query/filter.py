@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from raftdoc.document.path import Path
 from raftdoc.document.value import JsonValue
-from raftdoc.query.allowance import condition_count
+from raftdoc.query.allowance import Allowance, condition_count
 from raftdoc.query.ast import Always, And, ExprMatch, Node, Nor, Not, Or
 from raftdoc.query.filter_parser import FilterParser
 from raftdoc.query.matcher import Predicate, compile_filter
@@ -35,19 +35,20 @@ def parse_filter(spec: JsonValue, pointer: str = "", *, variables: frozenset[str
 class Filter:
     """A parsed filter. `root` is its AST."""
 
-    __slots__ = ("_predicate", "condition_count", "root", "uses_expressions")
+    __slots__ = ("_allowance", "_predicate", "condition_count", "root", "uses_expressions")
 
     def __init__(self, root: Node) -> None:
         self.root = root
         self.condition_count = condition_count(root)
         self.uses_expressions = _uses_expressions(root)
-        self._predicate: Predicate = compile_filter(root, None)
+        self._allowance = Allowance()
+        self._predicate: Predicate = compile_filter(root, None, self._allowance)
 
     def bind(self, context: Context | None) -> Predicate:
         """Return the closure to call for every document of one run."""
         if context is None or not self.uses_expressions:
             return self._predicate
-        return compile_filter(self.root, context)
+        return compile_filter(self.root, context, Allowance())
 
     def matches(self, document: dict[str, JsonValue], context: Context | None = None) -> bool:
         """Return whether the document is meant.
@@ -56,6 +57,14 @@ class Filter:
             InvalidQuery: an expression of `$expr` cannot take a value of the document.
         """
         return self.bind(context)(document)
+
+    def judge(self, document: dict[str, JsonValue]) -> tuple[bool, int]:
+        """Return whether the document is meant, and how many tests that took."""
+        allowance = self._allowance
+        if allowance.spent or allowance.is_used:
+            allowance.reset()
+        is_meant = self._predicate(document)
+        return is_meant, allowance.spent
 
     def position(self, document: dict[str, JsonValue], array_path: Path, context: Context | None = None) -> int | None:
         """Return the place of the element by which the array at array_path made the document match.

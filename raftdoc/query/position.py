@@ -8,10 +8,11 @@ the last counts, in the order in which the dialect tries them: `$eq` first, a lo
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final, TypeAlias, cast
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias, cast
 
 from raftdoc.document.path import Path, Reached, values_at
 from raftdoc.document.value import JsonValue
+from raftdoc.query.allowance import Allowance
 from raftdoc.query.ast import (
     All,
     Always,
@@ -51,9 +52,9 @@ Count: TypeAlias = Callable[[int], None]
 
 def find_positions(root: Node, document: dict[str, JsonValue], context: Context | None, count: Count) -> Places:
     """Return the places that the conditions of a matching document found; `count` is told of the elements seen."""
-    places: Places = {}
-    _visit(root, document, context, places, count)
-    return places
+    search = _Search(document, context, Allowance(document), {}, count)
+    _visit(root, search)
+    return search.places
 
 
 def place_at(places: Places, array_path: Path) -> int | None:
@@ -64,19 +65,28 @@ def place_at(places: Places, array_path: Path) -> int | None:
     return places.get(array_path, next(reversed(places.values()), None))
 
 
-def _visit(node: Node, document: dict[str, JsonValue], context: Context | None, places: Places, count: Count) -> None:
+class _Search(NamedTuple):
+    document: dict[str, JsonValue]
+    context: Context | None
+    allowance: Allowance
+    places: Places
+    seen: Count
+
+
+def _visit(node: Node, search: _Search) -> None:
+    places = search.places
     match node:
         case And(children) | All(_, children):
             for child in sorted(children, key=_turn):
-                _visit(child, document, context, places, count)
+                _visit(child, search)
         case Or([Compare(path, "$eq"), *_] as children):
             values = [child.value for child in children if isinstance(child, Compare) and _is_equal(child, path)]
             if len(values) == len(children):
-                _visit(In(path, tuple(values)), document, context, places, count)
+                _visit(In(path, tuple(values)), search)
         case Always() | Or() | Nor() | Not() | ExprMatch() | SchemaMatch() | Size():
             return
         case _:
-            found = _place(node, document, context, count)
+            found = _place(node, search)
             if found is not None:
                 path, place = found
                 places.pop(path, None)
@@ -95,18 +105,16 @@ def _turn(node: Node) -> int:
 
 def _place(
     node: Compare | In | Exists | TypeIs | Regex | ElemMatch | Mod | Bits,
-    document: dict[str, JsonValue],
-    context: Context | None,
-    count: Count,
+    search: _Search,
 ) -> tuple[Path, int] | None:
-    path, array = node.path, cast("JsonValue", document)
+    path, array = node.path, cast("JsonValue", search.document)
     for depth, name in enumerate(path):
         if not isinstance(array, dict) or name not in array:
             return None
         array = array[name]
         if isinstance(array, list):
-            place = _place_in(node, array, path[depth + 1 :], context)
-            count(len(array) if place is None else place + 1)
+            place = _place_in(node, array, path[depth + 1 :], search)
+            search.seen(len(array) if place is None else place + 1)
             return None if place is None else (path[: depth + 1], place)
     return None
 
@@ -115,16 +123,17 @@ def _place_in(
     node: Compare | In | Exists | TypeIs | Regex | ElemMatch | Mod | Bits,
     array: list[JsonValue],
     rest: Path,
-    context: Context | None,
+    search: _Search,
 ) -> int | None:
+    context, allowance = search.context, search.allowance
     if not rest and isinstance(node, ElemMatch):
-        return element_finder(node, context)(array)
-    test, expands = leaf_test(node, context)
+        return element_finder(node, context, allowance)(array)
+    test, expands = leaf_test(node, context, allowance)
     for place, element in enumerate(array):
         if not rest:
             reached: list[Reached] = [element]
         elif isinstance(element, dict):
-            reached = values_at(element, rest, expand_leaf=expands)
+            reached = values_at(element, rest, expand_leaf=expands, spend=allowance.spend)
         else:
             continue
         if any(map(test, reached)):

@@ -16,6 +16,7 @@ from raftdoc.query.update_tree import BAD_VALUE, FAILED_TO_PARSE, TYPE_MISMATCH,
 _CLAUSES: Final = frozenset({"$each", "$position", "$slice", "$sort"})
 
 Check = Callable[[JsonValue, str], None]
+IsUnwanted = Callable[[JsonValue, Moment], bool]
 Rearrange = Callable[[list[JsonValue], Moment], list[JsonValue]]
 
 
@@ -212,7 +213,7 @@ def parse_pull_all(argument: JsonValue, pointer: str) -> Act:
     if not isinstance(argument, list):
         raise _fault("$pullAll takes an array", pointer)
     unwanted = {sort_key(element) for element in argument}
-    return _cull("$pullAll", pointer, lambda element: sort_key(element) in unwanted)
+    return _cull("$pullAll", pointer, lambda element, _: sort_key(element) in unwanted)
 
 
 def parse_pull(argument: JsonValue, pointer: str) -> tuple[Act, Filter | None]:
@@ -223,25 +224,27 @@ def parse_pull(argument: JsonValue, pointer: str) -> tuple[Act, Filter | None]:
     """
     if not isinstance(argument, dict) or (argument and not is_object(argument)):
         key = sort_key(argument)
-        return _cull("$pull", pointer, lambda element: sort_key(element) == key), None
+        return _cull("$pull", pointer, lambda element, _: sort_key(element) == key), None
     if next(iter(argument), "").startswith("$") and not _is_logic(argument):
         condition = parse_filter({"element": argument}, pointer)
-        return _cull("$pull", pointer, lambda element: condition.matches({"element": element}), condition), condition
+        return _cull("$pull", pointer, _meets_as_value(condition, pointer), condition), condition
     condition = parse_filter(argument, pointer)
 
-    def is_unwanted(element: JsonValue) -> bool:
-        return isinstance(element, dict) and is_object(element) and condition.matches(element)
+    def is_unwanted(element: JsonValue, moment: Moment) -> bool:
+        return isinstance(element, dict) and is_object(element) and moment.meets(element, condition, pointer)
 
     return _cull("$pull", pointer, is_unwanted, condition), condition
+
+
+def _meets_as_value(condition: Filter, pointer: str) -> IsUnwanted:
+    return lambda element, moment: moment.meets({"element": element}, condition, pointer)
 
 
 def _is_logic(argument: dict[str, JsonValue]) -> bool:
     return next(iter(argument)) in ("$and", "$or", "$nor", "$expr")
 
 
-def _cull(
-    operator: str, pointer: str, is_unwanted: Callable[[JsonValue], bool], condition: Filter | None = None
-) -> Act:
+def _cull(operator: str, pointer: str, is_unwanted: IsUnwanted, condition: Filter | None = None) -> Act:
     tests = 1 if condition is None else condition.condition_count
 
     def act(value: Reached, moment: Moment) -> Reached:
@@ -249,7 +252,7 @@ def _cull(
             return value
         array = _array(operator, value, pointer)
         moment.charge(tests * len(array), pointer)
-        left = [element for element in array if not is_unwanted(element)]
+        left = [element for element in array if not is_unwanted(element, moment)]
         return value if len(left) == len(array) else left
 
     return act

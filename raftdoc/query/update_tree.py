@@ -20,7 +20,7 @@ from typing import Final, TypeAlias
 from raftdoc.document.document import encode_value
 from raftdoc.document.path import MISSING, Path, Reached, get_path, is_index, is_object
 from raftdoc.document.value import JsonValue
-from raftdoc.errors import InvalidQuery, TooLarge, UpdateRefused
+from raftdoc.errors import InvalidQuery, QueryOverBudget, TooLarge, UpdateRefused
 from raftdoc.limits import UPDATE_TESTS_MAX
 from raftdoc.query.filter import Filter
 from raftdoc.query.position import Places, place_at
@@ -79,8 +79,7 @@ class Moment:
         """
         self.tests_left -= tests
         if self.tests_left < 0:
-            detail = f"an update makes at most {UPDATE_TESTS_MAX} tests and changes of elements in one document"
-            raise UpdateRefused(detail, pointer=leaf_pointer, mongo_code=BAD_VALUE)
+            raise _too_many(leaf_pointer)
 
     def position(self, path: Path, leaf_pointer: str) -> int | None:
         """Return the place in the array at path of the element by which the filter matched.
@@ -91,7 +90,10 @@ class Moment:
         if self.filter is None:
             return None
         if self.places is None:
-            self.places = self.filter.places(self.root, lambda tests: self.charge(tests, leaf_pointer))
+            try:
+                self.places = self.filter.places(self.root, lambda tests: self.charge(tests, leaf_pointer))
+            except QueryOverBudget:
+                raise _too_many(leaf_pointer) from None
         return place_at(self.places, path)
 
     def hold(self, bytes_made: int) -> None:
@@ -103,6 +105,25 @@ class Moment:
         self.bytes_made = bytes_made
         if bytes_made > self.bytes_max:
             raise TooLarge("the document", limit=self.bytes_max)
+
+    def meets(self, subject: dict[str, JsonValue], condition: Filter, leaf_pointer: str) -> bool:
+        """Return whether a condition of the update holds, and count what it has gone through in the subject.
+
+        Raises:
+            UpdateRefused: that is too much.
+        """
+        try:
+            is_met, tests = condition.judge(subject)
+        except QueryOverBudget as error:
+            raise UpdateRefused(error.detail, pointer=leaf_pointer, mongo_code=BAD_VALUE) from None
+        if tests:
+            self.charge(tests, leaf_pointer)
+        return is_met
+
+
+def _too_many(pointer: str) -> UpdateRefused:
+    detail = f"an update makes at most {UPDATE_TESTS_MAX} tests and changes of elements in one document"
+    return UpdateRefused(detail, pointer=pointer, mongo_code=BAD_VALUE)
 
 
 Act: TypeAlias = Callable[[Reached, Moment], Reached]
@@ -423,7 +444,9 @@ class _Meant:
 
     def child(self, element: JsonValue) -> Node | None:
         """Return the node for an element, and count what it does."""
-        matching = tuple([name for name in self._names if _is_meant(self._node, name, element)])
+        matching = tuple(
+            [name for name in self._names if _is_meant(self._node, name, element, self.moment, self.pointer)]
+        )
         if not matching:
             return None
         known = self._known.get(matching)
@@ -435,8 +458,8 @@ class _Meant:
         return known[0]
 
 
-def _is_meant(node: ArrayNode, identifier: str, element: JsonValue) -> bool:
-    return not identifier or node.filters[identifier].matches({identifier: element})
+def _is_meant(node: ArrayNode, identifier: str, element: JsonValue, moment: Moment, pointer: str) -> bool:
+    return not identifier or moment.meets({identifier: element}, node.filters[identifier], pointer)
 
 
 def _union(nodes: list[Node], path: Path) -> Node:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from raftdoc.document.value import JsonValue
 from raftdoc.errors import InvalidQuery, QueryOverBudget
 from raftdoc.query.filter import parse_filter
+from tests.document.values import json_values
 
 DATE: JsonValue = {"$date": "2024-05-01T12:00:00Z"}
 SAME_DATE: JsonValue = {"$date": {"$numberLong": "1714564800000"}}
@@ -193,6 +196,59 @@ MANY = range(600)
 def test_long_filter_over_long_arrays_is_refused_not_worked_off(spec: Any) -> None:
     with pytest.raises(QueryOverBudget):
         parse_filter(spec).matches(LONG_ARRAY)
+
+
+SOME = range(300)
+WHOLE = [[1] * 40_000]
+NESTED: Any = [1] * 15_000
+for _ in range(48):
+    NESTED = [{"0": NESTED}]
+BINARY = {"$binary": {"base64": "AAAA" * 200_000, "subType": "00"}}
+
+
+@pytest.mark.parametrize(
+    ("spec", "value"),
+    [
+        ({"$nor": [{"a": {"$lt": [-number]}} for number in SOME]}, WHOLE),
+        ({"$nor": [{"a": {"$in": [[number]]}} for number in SOME]}, WHOLE),
+        ({"$nor": [{"a": {"$lt": {"b": number}}} for number in SOME]}, {"b": 10**6, "c": WHOLE}),
+        ({"$nor": [{"a": {"$lt": {"$binary": {"base64": "AAAA", "subType": "00"}}}}] * 300}, BINARY),
+        ({"$nor": [{"a": {"$mod": [7, 3]}}] * 15}, [0] * 400_000),
+        ({"$nor": [{f"a.b{number}": 1} for number in range(16)]}, [{}] * 200_000),
+        ({"$nor": [{f"a.b{number}": 1} for number in SOME]}, [0] * 15_000),
+        ({"$nor": [{"a" + ".0" * 96 + f".z{number}": 1} for number in range(16)]}, NESTED),
+        ({"$nor": [{"a": {"$elemMatch": {"b": number}}} for number in SOME]}, [0] * 15_000),
+    ],
+)
+def test_what_each_condition_goes_through_is_counted(spec: Any, value: Any) -> None:
+    with pytest.raises(QueryOverBudget):
+        parse_filter(spec).matches({"a": value})
+
+
+@pytest.mark.parametrize(
+    ("spec", "value"),
+    [
+        ({"$nor": [{"a": {"$bitsAnySet": 1}}] * 300}, BINARY),
+        ({"$nor": [{"a": [number]} for number in SOME]}, [0] * 1000),
+        ({"$nor": [{"a": {"$lt": 0}}, {"a": 1}, {"a": {"$mod": [7, 3]}}]}, [2] * 400_000),
+    ],
+)
+def test_large_values_are_read_once_and_large_documents_gone_through_a_few_times(spec: Any, value: Any) -> None:
+    assert parse_filter(spec).matches({"a": value})
+
+
+@given(
+    st.lists(st.fixed_dictionaries({"a": json_values}), max_size=4),
+    json_values,
+    st.sampled_from(["$lt", "$in", "$gte"]),
+)
+@settings(max_examples=200, deadline=None)
+def test_what_a_document_counts_does_not_depend_on_those_before_it(documents: Any, value: Any, operator: str) -> None:
+    operand = [value] if operator == "$in" else value
+    for spec in ({"a": {operator: operand}}, {"a.b": {operator: operand}}, {"a": {operator: operand, "$mod": [2, 0]}}):
+        used = parse_filter(spec)
+        for document in [*documents, {"a": [[0] * 200]}, *documents]:
+            assert used.judge(document) == parse_filter(spec).judge(document)
 
 
 def test_long_filter_is_as_good_as_a_short_one_and_counts_anew_for_each_document() -> None:

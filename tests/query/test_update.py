@@ -349,6 +349,22 @@ def test_one_change_of_every_element_passes_in_a_large_array() -> None:
     assert applied(document, {"$inc": {"a.$[]": 1}}) == {"a": [1] * 500_000}
 
 
+@pytest.mark.parametrize(
+    ("update", "array_filters"),
+    [
+        ({"$pull": {"a": {"$nor": [{"b": {"$lt": [number]}} for number in range(600)]}}}, None),
+        ({"$set": {"a.$[x].c": 1}}, [{"$and": [{"x.b": {"$gt": [number]}} for number in range(600)]}]),
+        ({"$pull": {"a": {"b": 1}}}, None),
+    ],
+)
+def test_what_conditions_go_through_in_the_elements_is_counted_over_all_of_them(
+    update: Any, array_filters: Any
+) -> None:
+    element = {"b": [[1] * 2000] + [0] * 2000}
+    with pytest.raises(UpdateRefused):
+        applied({"a": [element] * 600}, update, array_filters=array_filters)
+
+
 @pytest.mark.parametrize("path", ["a.1", "a.$[]"])
 def test_unset_of_an_element_that_is_null_changes_nothing(path: str) -> None:
     document = {"_id": 1, "a": [None, None]}
