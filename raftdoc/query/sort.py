@@ -7,16 +7,21 @@ stay in the order of their ids, because `total_key` ends with it: so a sorted li
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from raftdoc.document import encode_key, id_key
 from raftdoc.document.path import MISSING, Path, Reached, parse_path, values_at
+from raftdoc.document.tagged import tag_of
 from raftdoc.document.value import JsonValue
 from raftdoc.errors import InvalidQuery
+from raftdoc.query.allowance import REACHED_TESTS, Allowance
 from raftdoc.query.index_keys import EMPTY_ARRAY_KEY, EMPTY_ARRAY_KEY_DESCENDING
 from raftdoc.query.literals import child_pointer, is_number, number_of
 
 SORT_FIELDS_MAX: Final = 32
+KEY_BYTES_PER_TEST: Final = 8
+"""Of keys that are made: a number has some ten."""
+_ARRAY: Final = object()
 NULL_KEY: Final = (encode_key(None), encode_key(None, descending=True))
 
 
@@ -31,8 +36,27 @@ class Sort(NamedTuple):
     fields: tuple[SortField, ...]
 
     def key(self, document: dict[str, JsonValue]) -> bytes:
-        """Return bytes whose memcmp order is the order of the documents, equal where no field tells them apart."""
-        return b"".join([_field_key(document, field) for field in self.fields])
+        """Return bytes whose memcmp order is the order of the documents, equal where no field tells them apart.
+
+        Raises:
+            QueryOverBudget: the fields go through too many elements of arrays.
+        """
+        keys: list[bytes] = []
+        allowance: Allowance | None = None
+        for path, is_descending in self.fields:
+            value = _walked(document, path)
+            if type(value) is list or (type(value) is dict and tag_of(value) is None):
+                allowance = allowance or Allowance(document, "/sort")
+                keys.append(_counted_key(value, allowance, is_descending=is_descending))
+            elif value is _ARRAY:
+                allowance = allowance or Allowance(document, "/sort")
+                reached = values_at(document, path, expand_leaf=False, spend=allowance.spend)
+                allowance.spend(REACHED_TESTS * len(reached))
+                found = [_counted_key(inner, allowance, is_descending=is_descending) for inner in reached]
+                keys.append(min(found, default=NULL_KEY[is_descending]))
+            else:
+                keys.append(_scalar_key(value, is_descending=is_descending))
+        return b"".join(keys)
 
     def total_key(self, document: dict[str, JsonValue]) -> bytes:
         """Return the key with the id behind it: equal for no two documents of a collection."""
@@ -71,29 +95,32 @@ def _refuse_meta(value: dict[str, JsonValue], pointer: str) -> None:
     raise InvalidQuery("there is nothing to sort by $meta here", pointer=pointer, mongo_code=code)
 
 
-def _field_key(document: dict[str, JsonValue], field: SortField) -> bytes:
-    path, is_descending = field
-    if len(path) == 1:
-        value: Reached = document.get(path[0], MISSING)
-        if type(value) is not list:
-            return NULL_KEY[is_descending] if value is MISSING else encode_key(value, descending=is_descending)
-        return _array_key(value, is_descending=is_descending)
-    keys = [
-        _value_key(reached, is_descending=is_descending) for reached in values_at(document, path, expand_leaf=False)
-    ]
-    return min(keys, default=NULL_KEY[is_descending])
+def _walked(document: dict[str, JsonValue], path: Path) -> Any:
+    """Return what stands at a path, _ARRAY where an array stands on the way."""
+    value: Any = document
+    for name in path:
+        if type(value) is not dict:
+            return _ARRAY if type(value) is list else MISSING
+        value = value.get(name, MISSING)
+    return value
 
 
-def _value_key(value: Reached, *, is_descending: bool) -> bytes:
-    if value is MISSING:
-        return NULL_KEY[is_descending]
-    if isinstance(value, list):
-        return _array_key(value, is_descending=is_descending)
-    return encode_key(value, descending=is_descending)
+def _scalar_key(value: Reached, *, is_descending: bool) -> bytes:
+    return NULL_KEY[is_descending] if value is MISSING else encode_key(value, descending=is_descending)
 
 
-def _array_key(value: list[JsonValue], *, is_descending: bool) -> bytes:
-    """Return the least key of the elements: keys of a descending field are inverted, so that is the largest element."""
+def _counted_key(value: Reached, allowance: Allowance, *, is_descending: bool) -> bytes:
+    """Return the key of a value that may be large; of an array that of its least element.
+
+    Keys of a descending field are inverted, so that is the largest element.
+    """
+    if type(value) is not list:
+        key = _scalar_key(value, is_descending=is_descending)
+        allowance.spend(len(key) // KEY_BYTES_PER_TEST)
+        return key
     if not value:
         return EMPTY_ARRAY_KEY_DESCENDING if is_descending else EMPTY_ARRAY_KEY
-    return min([encode_key(element, descending=is_descending) for element in value])
+    allowance.spend(len(value))
+    keys = [encode_key(element, descending=is_descending) for element in value]
+    allowance.spend(sum(map(len, keys)) // KEY_BYTES_PER_TEST)
+    return min(keys)

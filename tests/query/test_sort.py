@@ -36,6 +36,30 @@ def test_fields_count_one_after_the_other_each_in_its_direction() -> None:
     assert ordered({"a": 1, "b.c": -1}, values) == [2, 1, 0]
 
 
+def nested(levels: int, value: Any) -> Any:
+    for _ in range(levels):
+        value = [{"0": value}]
+    return value
+
+
+@pytest.mark.parametrize(
+    ("fields", "value"),
+    [
+        ([f"a.b{number}" for number in range(32)], [{}] * 100_000),
+        (["a" + ".0" * 96 + f".z{number}" for number in range(32)], nested(48, [1] * 15_000)),
+        ([f"a{'.b' * number}" for number in range(32)], {"b": {"b": {"b": {"b": {"b": {"b": [[0] * 400_000]}}}}}}),
+    ],
+)
+def test_fields_times_elements_are_bounded(fields: list[str], value: Any) -> None:
+    with pytest.raises(QueryOverBudget) as caught:
+        parse_sort(dict.fromkeys(fields, 1), "/sort").key({"a": value})
+    assert (caught.value.pointer, caught.value.mongo_code) == ("/sort", 146)
+
+
+def test_one_field_goes_through_an_array_of_any_length() -> None:
+    assert parse_sort({"a": 1, "b": 1}, "/sort").key({"a": [2, 1] * 200_000}) == encode_key(1) + encode_key(None)
+
+
 @pytest.mark.parametrize(
     ("sort", "pointer", "code"),
     [
