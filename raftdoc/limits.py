@@ -79,6 +79,10 @@ INDEX_DEFINITION_BYTES_MAX: Final = 16 * KIB
 INDEX_KEY_BYTES_MAX: Final = 2 * KIB
 INDEX_ENTRIES_PER_DOCUMENT_MAX: Final = 1000
 """In one index: the entries of a document change in one go, together with it."""
+INDEX_WORK_MAX: Final = 512_000
+"""Of one document in all indexes, or one for each of its bytes: fields times elements of arrays; some 300 ms."""
+INDEX_SHARE_MAX: Final = 64_000
+"""What one index may take of that."""
 TTL_S_MAX: Final = (1 << 31) - 1
 INDEX_STEP_DOCUMENTS_MAX: Final = 200
 INDEX_STEP_BYTES_MAX: Final = 128 * KIB

@@ -23,15 +23,15 @@ from typing import Any, Final, NamedTuple, NoReturn
 import orjson
 
 from raftdoc.document import JsonValue, decode_key, encode_key
-from raftdoc.document.path import MISSING, is_object, parse_path
-from raftdoc.errors import NotIndexable
+from raftdoc.document.path import MISSING, parse_path
+from raftdoc.errors import NotIndexable, QueryOverBudget
 from raftdoc.limits import INDEX_ENTRIES_PER_DOCUMENT_MAX, INDEX_KEY_BYTES_MAX
 from raftdoc.query.filter import Filter, parse_filter
 from raftdoc.query.index_definition import IndexDefinition
+from raftdoc.query.index_work import TESTS_PER_STEP, TOO_MANY_ENTRIES, DocumentWork
 
 KEY_TOO_LONG: Final = 17280
 PARALLEL_ARRAYS: Final = 171
-TOO_MANY_ENTRIES: Final = 67
 """The dialect's numbers."""
 
 NULL_KEY: Final = b"\x10"
@@ -75,17 +75,19 @@ class IndexKeyMaker:
         self._array = (True,)
         self._none = IndexEntries({}, self._plain)
 
-    def entries(self, document: dict[str, JsonValue]) -> IndexEntries:
-        """Return the entries of a document.
+    def entries(self, document: dict[str, JsonValue], work: DocumentWork | None = None) -> IndexEntries:
+        """Return the entries of a document; `work` counts for all indexes, None: it need not be counted.
 
         Raises:
-            NotIndexable: a key over its limit, too many entries, or arrays in parallel.
+            NotIndexable: a key over its limit, too many entries, too much work, or arrays in parallel.
         """
-        if self._filter is not None and not self._filter.matches(document):
+        work = work or DocumentWork(None)
+        work.begin()
+        if self._filter is not None and not self._is_meant(document, self._filter, work):
             return self._none
         paths = self._paths
         if len(paths) == 1:
-            return self._entries_of_one(document, paths[0])
+            return self._entries_of_one(document, paths[0], work)
         values: list[Any] = []
         for path in paths:
             value: Any = document
@@ -98,18 +100,28 @@ class IndexKeyMaker:
                     values.append(value)
                     continue
             if type(value) is list:
-                return self._expand(document)
+                return self._expand(document, work)
             values.append(MISSING)
         if self._sparse and all(value is MISSING for value in values):
             return self._none
         return IndexEntries({self._key(values): _exact(values)}, self._plain)
 
-    def _entries_of_one(self, document: dict[str, JsonValue], path: _Path) -> IndexEntries:
+    def _is_meant(self, document: dict[str, JsonValue], partial: Filter, work: DocumentWork) -> bool:
+        try:
+            is_meant, tests = partial.judge(document)
+        except QueryOverBudget as error:
+            detail = f"index {self.name}: its partial filter: {error.detail}"
+            raise NotIndexable(detail, index=self.name, mongo_code=TOO_MANY_ENTRIES) from None
+        if tests:
+            work.spend(tests // TESTS_PER_STEP, self.name)
+        return is_meant
+
+    def _entries_of_one(self, document: dict[str, JsonValue], path: _Path, work: DocumentWork) -> IndexEntries:
         """Return the entries in an index of one field."""
         value: Any = document
         for name in path:
             if type(value) is list:
-                return self._expand(document)
+                return self._expand(document, work)
             value = value.get(name, MISSING) if type(value) is dict else MISSING
         if type(value) is list:
             return self._entries_of_array(value)
@@ -130,9 +142,9 @@ class IndexKeyMaker:
             raise _too_many(self.name)
         return IndexEntries(entries, self._array)
 
-    def _expand(self, document: dict[str, JsonValue]) -> IndexEntries:
+    def _expand(self, document: dict[str, JsonValue], work: DocumentWork) -> IndexEntries:
         """Return the entries of a document that has an array on a path."""
-        expansion = _Expansion(self._paths, self.name)
+        expansion = _Expansion(self._paths, self.name, work)
         expansion.add([document] * len(self._paths), [0] * len(self._paths))
         entries: dict[bytes, bytes] = {}
         for values in expansion.found:
@@ -164,11 +176,12 @@ class IndexKeyMaker:
 class _Expansion:
     """Goes through the arrays on the paths of a document; `found` gets the values of each entry."""
 
-    __slots__ = ("_name", "_paths", "_step_count", "found", "multikey")
+    __slots__ = ("_name", "_paths", "_step_count", "_work", "found", "multikey")
 
-    def __init__(self, paths: tuple[_Path, ...], name: str) -> None:
+    def __init__(self, paths: tuple[_Path, ...], name: str, work: DocumentWork) -> None:
         self._paths = paths
         self._name = name
+        self._work = work
         self._step_count = 0
         self.found: list[list[Any]] = []
         self.multikey = [False] * len(paths)
@@ -181,6 +194,7 @@ class _Expansion:
         self._step_count += 1
         if self._step_count > STEPS_MAX:
             raise _too_many(self._name)
+        self._work.spend(len(values), self._name)
         for field in range(len(values)):
             values[field], depths[field] = self._descend(values[field], field, depths[field])
         arrays = [
@@ -212,7 +226,7 @@ class _Expansion:
                 value = value.get(name, MISSING)
             elif type(value) is list:
                 position = _position(name)
-                if position is None or any(is_object(element) for element in value):
+                if position is None or self._work.has_object(value, self._name):
                     return value, depth
                 self.multikey[field] = True
                 value = value[position] if position < len(value) else MISSING

@@ -21,7 +21,7 @@ from raftdoc.statemachine.commands import Op
 from raftdoc.statemachine.database_slice import DatabaseSlice
 from raftdoc.statemachine.dispatch import Command, Handler
 from raftdoc.statemachine.document_writes import delete_document
-from raftdoc.statemachine.index_maintenance import DOCUMENT_BODY, add_document
+from raftdoc.statemachine.index_maintenance import add_document
 from raftdoc.statemachine.index_records import CollectionIndex, new_index, parse_entry
 from raftdoc.statemachine.outcome import OK, Outcome
 from raftdoc.storage.keyspace import prefix_stop
@@ -92,7 +92,7 @@ def _build(
     end = prefix_stop(prefix) if stop is None else prefix + stop
     collection.is_described_anew = True
     for key, value in target.staged.pairs(prefix + start, end):
-        failure = add_document(target, collection, index, key[len(prefix) :], orjson.loads(value[DOCUMENT_BODY:]))
+        failure = add_document(target, collection, index, key[len(prefix) :], value)
         if failure:
             target.fail_index(collection, index, failure)
             return

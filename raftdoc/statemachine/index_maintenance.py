@@ -17,6 +17,7 @@ from raftdoc.document import decode_key
 from raftdoc.document.path import MISSING
 from raftdoc.errors import DuplicateKey, NotIndexable
 from raftdoc.query.index_keys import IndexEntries, decode_values
+from raftdoc.query.index_work import DocumentWork
 from raftdoc.statemachine.collection import DOCUMENT_HEADER, Collection
 from raftdoc.statemachine.database_slice import DatabaseSlice
 from raftdoc.statemachine.index_records import CollectionIndex, parse_entry
@@ -46,12 +47,14 @@ def maintain(
     """
     before = None if old is None else orjson.loads(old[DOCUMENT_BODY:])
     after = None if new is None else orjson.loads(new)
+    # What is in the indexes has to go out of them, whatever work that is.
+    removing, making = DocumentWork(None), DocumentWork(0 if new is None else len(new))
     plans, failures = [], []
     for index in collection.indexes:
         if not index.holds(id_key):
             continue
         try:
-            plan = _plan(index, before, after)
+            plan = _plan(index, before, after, removing, making)
             if index.definition.unique:
                 _check_unique(target, id_key, plan)
         except (NotIndexable, DuplicateKey) as fault:
@@ -71,11 +74,12 @@ def maintain(
 
 
 def add_document(
-    target: DatabaseSlice, collection: Collection, index: CollectionIndex, id_key: bytes, document: dict[str, Any]
+    target: DatabaseSlice, collection: Collection, index: CollectionIndex, id_key: bytes, stored: bytes
 ) -> str:
     """Add the entries of a document that is not in the index yet; return why that cannot be, empty if it was done."""
+    body = stored[DOCUMENT_BODY:]
     try:
-        entries, multikey_paths = made = index.maker.entries(document)
+        entries, multikey_paths = made = index.maker.entries(orjson.loads(body), DocumentWork(len(body)))
         if index.definition.unique:
             _check_unique(target, id_key, _Plan(index, NO_ENTRIES, made))
     except (NotIndexable, DuplicateKey) as fault:
@@ -91,11 +95,17 @@ def shown_id(id_key: bytes) -> str:
     return orjson.dumps(decode_key(id_key)[0]).decode()
 
 
-def _plan(index: CollectionIndex, before: dict[str, Any] | None, after: dict[str, Any] | None) -> _Plan:
-    removed = NO_ENTRIES if before is None else index.maker.entries(before).entries
+def _plan(
+    index: CollectionIndex,
+    before: dict[str, Any] | None,
+    after: dict[str, Any] | None,
+    removing: DocumentWork,
+    making: DocumentWork,
+) -> _Plan:
+    removed = NO_ENTRIES if before is None else index.maker.entries(before, removing).entries
     if after is None:
         return _Plan(index, removed, IndexEntries(NO_ENTRIES, index.definition.multikey_paths))
-    made, multikey_paths = index.maker.entries(after)
+    made, multikey_paths = index.maker.entries(after, making)
     if removed == made:
         removed = made = NO_ENTRIES
     elif removed:

@@ -210,6 +210,41 @@ def test_atomic_bulk_that_an_index_refuses_leaves_nothing() -> None:
     assert is_sound(runner)
 
 
+def named_index(name: str, fields: list[str], **options: object) -> bytes:
+    definition = {"name": name, "fields": dict.fromkeys(fields, 1), **options}
+    return commands.create_index("c", parse_index_definition(definition))
+
+
+def test_fields_times_elements_are_bounded_over_all_indexes_and_what_is_stored_can_go() -> None:
+    runner = Runner()
+    for number in range(16):
+        runner.one(put("a", {"a": [{}] * 1900}))
+        runner.one(named_index(f"i{number}", [f"a.f{number}_{field}" for field in range(32)]))
+        assert build(runner) == "ready"
+    refused = runner.one(put("b", {"a": [{}] * 1900}))
+    assert (refused.code, refused.data["mongo_code"]) == ("not_indexable", 67)
+    assert runner.one(put("b", {"a": [{}] * 500})).code == "ok"
+    assert runner.one(put("a", {"a": 1})).code == "ok"
+    assert is_sound(runner)
+
+
+def test_an_array_is_looked_through_once_for_all_fields_and_indexes() -> None:
+    runner = Runner()
+    for number in range(64):
+        runner.one(named_index(f"i{number}", [f"a.0.f{number}_{field}" for field in range(32)]))
+    assert runner.one(put("a", {"a": [1] * 200_000})).code == "ok"
+
+
+def test_tests_of_partial_filters_are_bounded_over_all_indexes() -> None:
+    runner = Runner()
+    partial = {"$or": [{"a": {"$lt": [-number]}} for number in range(30)]}
+    for number in range(32):
+        runner.one(named_index(f"i{number}", [f"f{number}"], partial=partial))
+    refused = runner.one(put("a", {"a": [[1] * 20_000]}))
+    assert (refused.code, refused.data["mongo_code"]) == ("not_indexable", 67)
+    assert runner.one(put("a", {"a": [[1] * 200]})).code == "ok"
+
+
 def test_document_that_an_index_cannot_take_is_refused() -> None:
     runner = Runner()
     runner.run(index({"a": 1, "b": 1}), put("x", {"a": [1]}))
