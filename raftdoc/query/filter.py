@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from raftdoc.document.path import Path
 from raftdoc.document.value import JsonValue
+from raftdoc.limits import FILTER_TESTS_MAX
 from raftdoc.query.allowance import Allowance, condition_count
 from raftdoc.query.ast import Always, And, ExprMatch, Node, Nor, Not, Or
 from raftdoc.query.filter_parser import FilterParser
@@ -61,8 +62,9 @@ class Filter:
     def judge(self, document: dict[str, JsonValue]) -> tuple[bool, int]:
         """Return whether the document is meant, and how many tests that took."""
         allowance = self._allowance
-        if allowance.spent or allowance.is_used:
+        if allowance.is_used:
             allowance.reset()
+        allowance.left = FILTER_TESTS_MAX
         is_meant = self._predicate(document)
         return is_meant, allowance.spent
 

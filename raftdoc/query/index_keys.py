@@ -81,8 +81,8 @@ class IndexKeyMaker:
         Raises:
             NotIndexable: a key over its limit, too many entries, too much work, or arrays in parallel.
         """
-        work = work or DocumentWork(None)
-        work.begin()
+        if work is None:
+            work = DocumentWork(None)
         if self._filter is not None and not self._is_meant(document, self._filter, work):
             return self._none
         paths = self._paths
@@ -107,6 +107,8 @@ class IndexKeyMaker:
         return IndexEntries({self._key(values): _exact(values)}, self._plain)
 
     def _is_meant(self, document: dict[str, JsonValue], partial: Filter, work: DocumentWork) -> bool:
+        """Return whether a document is one for the index."""
+        work.begin()
         try:
             is_meant, tests = partial.judge(document)
         except QueryOverBudget as error:
@@ -144,6 +146,8 @@ class IndexKeyMaker:
 
     def _expand(self, document: dict[str, JsonValue], work: DocumentWork) -> IndexEntries:
         """Return the entries of a document that has an array on a path."""
+        if self._filter is None:
+            work.begin()
         expansion = _Expansion(self._paths, self.name, work)
         expansion.add([document] * len(self._paths), [0] * len(self._paths))
         entries: dict[bytes, bytes] = {}

@@ -18,6 +18,9 @@ TESTS_PER_STEP: Final = 4
 """So many tests of a partial filter, or looks at elements, take as long as one field of one element."""
 
 
+UNBOUNDED: Final = 1 << 62
+
+
 class DocumentWork:
     """Steps that are left for one document, and what is known of its arrays. A large document has one for each byte."""
 
@@ -25,13 +28,16 @@ class DocumentWork:
 
     def __init__(self, byte_count: int | None) -> None:
         """Begin with a document of so many bytes; None: without a bound."""
-        self._left = 1 << 62 if byte_count is None else max(INDEX_WORK_MAX, byte_count)
-        self._share = self._left if byte_count is None else max(INDEX_SHARE_MAX, byte_count)
+        if byte_count is None:
+            self._left = self._share = UNBOUNDED
+        else:
+            self._left = INDEX_WORK_MAX if byte_count < INDEX_WORK_MAX else byte_count
+            self._share = INDEX_SHARE_MAX if byte_count < INDEX_SHARE_MAX else byte_count
         self._floor = 0
-        self._objects: dict[int, tuple[list[Any], bool]] = {}
+        self._objects: dict[int, tuple[list[Any], bool]] | None = None
 
     def begin(self) -> None:
-        """Go on with the next index."""
+        """Go on with the next index, if it has arrays or a partial filter: any other makes no work that is counted."""
         self._floor = max(0, self._left - self._share)
 
     def spend(self, steps: int, name: str) -> None:
@@ -50,6 +56,8 @@ class DocumentWork:
 
     def has_object(self, array: list[Any], name: str) -> bool:
         """Return whether an element is an object; an array is gone through once for all fields and indexes."""
+        if self._objects is None:
+            self._objects = {}
         known = self._objects.get(id(array))
         if known is None:
             self.spend(len(array) // TESTS_PER_STEP, name)

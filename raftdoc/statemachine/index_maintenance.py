@@ -25,6 +25,8 @@ from raftdoc.statemachine.outcome import Outcome
 from raftdoc.statemachine.refusal import Refused
 
 DOCUMENT_BODY: Final = DOCUMENT_HEADER.size
+NO_WORK: Final = DocumentWork(None)
+"""Of no document."""
 NO_ENTRIES: Final[dict[bytes, bytes]] = {}
 
 
@@ -48,7 +50,8 @@ def maintain(
     before = None if old is None else orjson.loads(old[DOCUMENT_BODY:])
     after = None if new is None else orjson.loads(new)
     # What is in the indexes has to go out of them, whatever work that is.
-    removing, making = DocumentWork(None), DocumentWork(0 if new is None else len(new))
+    removing = NO_WORK if old is None else DocumentWork(None)
+    making = NO_WORK if new is None else DocumentWork(len(new))
     plans, failures = [], []
     for index in collection.indexes:
         if not index.holds(id_key):
