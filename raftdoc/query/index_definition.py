@@ -47,6 +47,8 @@ class IndexDefinition(NamedTuple):
     state: IndexState = "building"
     multikey_paths: tuple[bool, ...] = ()
     """For each field whether an array was ever met on its path. It never becomes false again."""
+    partial_root: Node | None = None
+    """The partial filter, parsed."""
 
     @property
     def is_multikey(self) -> bool:
@@ -86,9 +88,10 @@ def parse_index_definition(specification: Mapping[str, Any], pointer: str = "") 
         fields=fields,
         unique=_flag(specification, "unique", pointer),
         sparse=_flag(specification, "sparse", pointer),
-        partial=_partial(specification.get("partial"), f"{pointer}/partial"),
+        partial=(partial := _partial(specification.get("partial"), f"{pointer}/partial")) and partial[0],
         expire_after_s=_seconds(specification.get("expire_after_s"), f"{pointer}/expire_after_s"),
         multikey_paths=(False,) * len(fields),
+        partial_root=partial and partial[1],
     )
     _check_together(definition, pointer)
     return definition
@@ -148,13 +151,14 @@ def _seconds(value: JsonValue, pointer: str) -> int | None:
     return value
 
 
-def _partial(value: JsonValue, pointer: str) -> dict[str, JsonValue] | None:
+def _partial(value: JsonValue, pointer: str) -> tuple[dict[str, JsonValue], Node] | None:
     if value is None:
         return None
     if not isinstance(value, dict):
         raise _fault("partial is a filter", pointer)
-    _check_partial(parse_filter(value, pointer).root, pointer)
-    return value
+    root = parse_filter(value, pointer).root
+    _check_partial(root, pointer)
+    return value, root
 
 
 def _check_partial(node: Node, pointer: str) -> None:

@@ -19,8 +19,8 @@ from typing import Final, NamedTuple
 from raftdoc.document.path import Path
 from raftdoc.errors import InvalidQuery
 from raftdoc.query.bounds import Condition, Conjunction, conjunction_of
-from raftdoc.query.filter import Filter, parse_filter
-from raftdoc.query.implication import has_one_of, implies
+from raftdoc.query.filter import Filter
+from raftdoc.query.implication import Implication
 from raftdoc.query.index_definition import IndexDefinition
 from raftdoc.query.intervals import EVERYTHING, Interval, Intervals, intersection
 from raftdoc.query.paths_read import paths_of
@@ -90,6 +90,8 @@ class _Planner:
         self._known_bounds: dict[tuple[Path, bool], tuple[Intervals, list[Condition]]] = {}
         self._known_ranges: dict[_Field, tuple[KeyRange, ...]] = {}
         """Of an index that is bounded by its first field: many may begin with the same one."""
+        self._implication: Implication | None = None
+        """Made for the first index that is sparse or partial."""
 
     def by_id(self) -> Plan:
         """Return the plan that reads the documents in the order of their ids."""
@@ -143,11 +145,13 @@ class _Planner:
 
     def _has_all(self, index: IndexDefinition) -> bool:
         """Return whether every document that the filter matches is in the index."""
-        if index.sparse and not has_one_of(self._conjunction, {tuple(path.split(".")) for path, _ in index.fields}):
-            return False
-        if index.partial is None:
+        if not index.sparse and index.partial_root is None:
             return True
-        return implies(self._wanted.filter.root, self._conjunction, parse_filter(index.partial).root)
+        if self._implication is None:
+            self._implication = Implication(self._wanted.filter.root, self._conjunction)
+        if index.sparse and not self._implication.has_one_of({tuple(path.split(".")) for path, _ in index.fields}):
+            return False
+        return index.partial_root is None or self._implication.holds(index.partial_root)
 
     def _index_bounds(self, fields: list[_Field]) -> tuple[list[Intervals], list[Condition]]:
         """Return the intervals of the first fields, up to the last one that narrows the keys, and what was used."""
