@@ -17,7 +17,18 @@ from typing import Final, NamedTuple
 from raftdoc.document.path import MISSING, Missing
 from raftdoc.query.context import BURST_STEPS_MAX, Context
 from raftdoc.query.expressions.compile import compile_operand, is_heavy
-from raftdoc.query.expressions.scope import CONTEXT_SLOT, VARIES, Builder, Code, Frame, FrameSize, Run, Scope, Value
+from raftdoc.query.expressions.scope import (
+    CONTEXT_SLOT,
+    VARIES,
+    Builder,
+    Code,
+    Frame,
+    FrameSize,
+    Reading,
+    Run,
+    Scope,
+    Value,
+)
 from raftdoc.query.expressions.table import OPERATORS
 from raftdoc.query.extent import check_extent
 
@@ -40,19 +51,32 @@ class Expression(NamedTuple):
 
 
 def new_scope(
-    variables: Iterable[str] = (), *, constants: Mapping[str, Value] | None = None, is_group: bool = False
+    variables: Iterable[str] = (),
+    *,
+    constants: Mapping[str, Value] | None = None,
+    is_group: bool = False,
+    reading: Reading | None = None,
 ) -> Scope:
-    """Return the scope of an expression that may use these outer variables."""
-    return Scope(OPERATORS, outer=frozenset(variables), constants=constants or {}, size=FrameSize(), is_group=is_group)
+    """Return the scope of an expression that may use these outer variables; `reading` is that of its specification."""
+    return Scope(
+        OPERATORS,
+        outer=frozenset(variables),
+        constants=constants or {},
+        size=FrameSize(),
+        reading=reading or Reading(),
+        is_group=is_group,
+    )
 
 
-def parse_expression(spec: Value, pointer: str, *, variables: Iterable[str] = ()) -> Expression:
+def parse_expression(
+    spec: Value, pointer: str, *, variables: Iterable[str] = (), reading: Reading | None = None
+) -> Expression:
     """Return the expression of a specification that stands at pointer in the request.
 
     Raises:
         InvalidQuery: it is none.
     """
-    return compile_in(new_scope(variables), spec, pointer)
+    return compile_in(new_scope(variables, reading=reading), spec, pointer)
 
 
 def compile_in(scope: Scope, spec: Value, pointer: str) -> Expression:

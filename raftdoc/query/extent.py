@@ -20,14 +20,24 @@ TOO_LARGE: Final = 10334
 TOO_DEEP: Final = 15
 
 
-def check_extent(value: Any, pointer: str = "") -> None:
-    """Check that a value is not too large or too deep, in time linear in what is in memory.
+def check_extent(value: Any, pointer: str = "") -> int:
+    """Return how many parts a value has, 0 if it can have none, in time linear in what is in memory.
 
     Raises:
-        InvalidQuery: it is.
+        InvalidQuery: it is too large or too deep.
     """
     if type(value) is list or type(value) is dict:
-        _count(value, {}, 0, pointer)
+        return _count(value, {}, 0, pointer)
+    return 0
+
+
+def size_of(value: Any) -> int:
+    """Return how many parts a value has, or a text characters.
+
+    Raises:
+        InvalidQuery: it is too large or too deep.
+    """
+    return len(value) if type(value) is str else check_extent(value)
 
 
 def _count(value: Any, known: dict[int, int], depth: int, pointer: str) -> int:

@@ -21,16 +21,21 @@ from raftdoc.query.position import Count, Places, find_positions, place_at
 
 if TYPE_CHECKING:
     from raftdoc.query.context import Context
+    from raftdoc.query.expressions.scope import Reading
 
 
-def parse_filter(spec: JsonValue, pointer: str = "", *, variables: frozenset[str] = frozenset()) -> Filter:
+def parse_filter(
+    spec: JsonValue, pointer: str = "", *, variables: frozenset[str] = frozenset(), reading: Reading | None = None
+) -> Filter:
     """Return the filter that spec says; `variables` are what `$expr` may read as `$$name`.
+
+    `reading` is that of the pipeline that it stands in.
 
     Raises:
         InvalidQuery: it is no filter; the pointer is below `pointer`.
     """
     check_parts(spec, pointer)
-    return Filter(FilterParser(variables).parse(spec, pointer))
+    return Filter(FilterParser(variables, reading).parse(spec, pointer))
 
 
 class Filter:

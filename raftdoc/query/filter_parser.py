@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from raftdoc.document.path import split_path
 from raftdoc.document.tagged import tag_of
@@ -15,6 +15,9 @@ from raftdoc.query.filter_operators import TYPE_MISMATCH, FieldReader, fail, is_
 from raftdoc.query.literals import check_literal, child_pointer
 from raftdoc.query.schema import parse_schema
 
+if TYPE_CHECKING:
+    from raftdoc.query.expressions.scope import Reading
+
 _LISTS: Final[dict[str, Callable[[tuple[Node, ...]], Node]]] = {"$and": And, "$or": Or, "$nor": Nor}
 _SERVER_CODE: Final = frozenset({"$where", "$function", "$accumulator"})
 
@@ -22,8 +25,9 @@ _SERVER_CODE: Final = frozenset({"$where", "$function", "$accumulator"})
 class FilterParser:
     """One parse; `variables` are the names that `$expr` may use as `$$name`."""
 
-    def __init__(self, variables: frozenset[str]) -> None:
+    def __init__(self, variables: frozenset[str], reading: Reading | None) -> None:
         self._variables = variables
+        self._reading = reading
         self._field = FieldReader(lambda spec, pointer, depth: self.parse(spec, pointer, depth, is_root=False))
 
     def parse(self, spec: JsonValue, pointer: str, depth: int = 0, *, is_root: bool = True) -> Node:
@@ -74,8 +78,11 @@ class FilterParser:
         if not is_root:
             fail("$expr stands at the top of a filter, not in $elemMatch", pointer)
         from raftdoc.query.expression import parse_expression
+        from raftdoc.query.expressions.scope import Reading
 
-        return ExprMatch(parse_expression(value, pointer, variables=self._variables))
+        if self._reading is None:
+            self._reading = Reading()
+        return ExprMatch(parse_expression(value, pointer, variables=self._variables, reading=self._reading))
 
     def _list(
         self, make: Callable[[tuple[Node, ...]], Node], value: JsonValue, pointer: str, depth: int, *, is_root: bool

@@ -18,6 +18,7 @@ from raftdoc.document.value import JsonValue
 from raftdoc.errors import InvalidQuery
 from raftdoc.query.context import Context
 from raftdoc.query.expression import evaluate
+from raftdoc.query.expressions.scope import Reading
 from raftdoc.query.filter import Filter
 from raftdoc.query.parts import check_parts
 from raftdoc.query.projection_parser import ProjectionParser
@@ -37,15 +38,22 @@ Document = dict[str, JsonValue]
 
 
 def parse_projection(
-    spec: JsonValue, pointer: str, *, variables: frozenset[str] = frozenset(), is_stage: bool = False
+    spec: JsonValue,
+    pointer: str,
+    *,
+    variables: frozenset[str] = frozenset(),
+    is_stage: bool = False,
+    reading: Reading | None = None,
 ) -> Projection:
     """Return the projection that spec says; with is_stage as `$project` takes it.
+
+    `reading` is that of the pipeline that it stands in.
 
     Raises:
         InvalidQuery: it is no projection; the pointer is below `pointer`.
     """
     check_parts(spec, pointer)
-    mode, root = ProjectionParser(variables, is_stage=is_stage).parse(spec, pointer)
+    mode, root = ProjectionParser(variables, reading or Reading(), is_stage=is_stage).parse(spec, pointer)
     return Projection(mode, root, pointer)
 
 

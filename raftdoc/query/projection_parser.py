@@ -10,6 +10,7 @@ from raftdoc.document.tagged import tag_of
 from raftdoc.document.value import JsonValue
 from raftdoc.errors import InvalidQuery
 from raftdoc.query.expression import parse_expression
+from raftdoc.query.expressions.scope import Reading
 from raftdoc.query.filter import parse_filter
 from raftdoc.query.literals import child_pointer, is_number, number_of
 from raftdoc.query.predicates import is_truthy
@@ -37,8 +38,9 @@ def _fail(detail: str, pointer: str, mongo_code: int) -> NoReturn:
 class ProjectionParser:
     """One parse. With is_stage it is the projection of a pipeline: no positional `$`, `$slice` is an expression."""
 
-    def __init__(self, variables: frozenset[str], *, is_stage: bool) -> None:
+    def __init__(self, variables: frozenset[str], reading: Reading, *, is_stage: bool) -> None:
         self._variables = variables
+        self._reading = reading
         self._is_stage = is_stage
         self._positional_at: str | None = None
         self._has_elem_match = False
@@ -149,7 +151,7 @@ class ProjectionParser:
         if self._mode == "exclude":
             _fail("a projection that excludes has no expressions", pointer, exclusion_code)
         try:
-            expression = parse_expression(value, pointer, variables=self._variables)
+            expression = parse_expression(value, pointer, variables=self._variables, reading=self._reading)
         except InvalidQuery as error:
             if error.mongo_code == UNKNOWN_OPERATOR and _pointer_depth(error.pointer) <= _pointer_depth(pointer) + 1:
                 error.mongo_code = 31325

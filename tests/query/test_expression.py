@@ -7,7 +7,7 @@ import pytest
 from raftdoc.errors import InvalidQuery
 from raftdoc.query.context import STEPS_MAX, Budget, Context
 from raftdoc.query.expression import MISSING, evaluate, parse_expression
-from raftdoc.query.expressions.scope import EXPRESSION_DEPTH_MAX
+from raftdoc.query.expressions.scope import EXPRESSION_DEPTH_MAX, Reading
 
 NOW = {"$date": "2024-05-01T12:00:00Z"}
 
@@ -241,3 +241,30 @@ def test_matches_of_a_pattern_are_bounded() -> None:
 def test_patterns_that_are_made_in_a_loop_are_counted() -> None:
     step = {"$regexMatch": {"input": "a", "regex": {"$concat": ["a", {"$toString": "$$this"}]}}}
     assert refusal_of({"$map": {"input": {"$range": [0, 5000]}, "in": step}})[1] == 146
+
+
+def test_constants_that_take_long_are_worked_out_for_each_document_instead() -> None:
+    unions = {f"x{place}": {"$size": {"$setUnion": [{"$range": [0, 50_000]}]}} for place in range(8)}
+    expression = parse_expression(unions, "/e")
+    assert not expression.is_constant
+    assert parse_expression(unions["x0"], "/e").constant == 50_000
+
+
+def test_all_constants_of_a_specification_share_what_they_may_take() -> None:
+    reading = Reading()
+    spec = {"$size": {"$range": [0, 90_000]}}
+    made = [parse_expression(spec, "/e", reading=reading).is_constant for _ in range(10)]
+    assert made == [True] + [False] * 9
+    assert parse_expression(spec, "/e").is_constant
+
+
+def test_the_numbers_of_a_range_count_without_a_loop() -> None:
+    spec = [{"$size": {"$range": ["$n", 1_000_000]}}] * 4
+    assert refusal_of(spec, {"n": 0})[1] == 146
+
+
+def test_a_trim_takes_a_bounded_number_of_different_characters_and_any_number_of_equal_ones() -> None:
+    many = "".join(map(chr, range(0x4E00, 0x4E00 + 1001)))
+    assert value_of({"$trim": {"input": "$s", "chars": "$c"}}, {"s": "abxba", "c": "ab" * 5000}) == "x"
+    assert value_of({"$ltrim": {"input": "$s", "chars": "$c"}}, {"s": "ab", "c": many[:1000]}) == "ab"
+    assert refusal_of({"$rtrim": {"input": "$s", "chars": "$c"}}, {"s": "ab", "c": many}) == ("/e/$rtrim/chars", 146)

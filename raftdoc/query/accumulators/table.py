@@ -28,7 +28,7 @@ from raftdoc.query.context import Context
 from raftdoc.query.expression import Expression, compile_in, evaluate, new_scope
 from raftdoc.query.expressions.compile import escaped
 from raftdoc.query.expressions.operands import check_members
-from raftdoc.query.expressions.scope import VARIES, Frame, Scope, fault
+from raftdoc.query.expressions.scope import VARIES, Frame, Reading, Scope, fault
 from raftdoc.query.numbers import as_whole, is_number
 from raftdoc.query.sort import parse_sort
 
@@ -66,7 +66,9 @@ SORTING: Final = (ExtremeN, Ranked, Percentile)
 ACCUMULATORS: Final = frozenset({*_SIMPLE, *_COUNTED, *_RANKED, "$count", "$median", "$percentile"})
 
 
-def parse_field(name: str, spec: Value, pointer: str, variables: frozenset[str], *, is_group: bool = True) -> Field:
+def parse_field(
+    name: str, spec: Value, pointer: str, variables: frozenset[str], reading: Reading, *, is_group: bool = True
+) -> Field:
     """Return an accumulated field; pointer is that of its specification.
 
     Raises:
@@ -84,7 +86,7 @@ def parse_field(name: str, spec: Value, pointer: str, variables: frozenset[str],
     below = f"{pointer}/{escaped(operator)}"
     if isinstance(operand, list):
         raise fault(f"{operator} takes one operand here, no array", below, 40237)
-    scope = new_scope(variables, is_group=is_group)
+    scope = new_scope(variables, is_group=is_group, reading=reading)
     if operator in _SIMPLE:
         make, grows = _SIMPLE[operator]
         return Field(name, compile_in(scope, operand, below), lambda _: make(below), grows)

@@ -6,8 +6,19 @@ from collections.abc import Mapping
 from typing import Final
 
 from raftdoc.document.path import MISSING, is_object
+from raftdoc.query.expressions.compile import FREE_SIZE
 from raftdoc.query.expressions.operands import binary, check_count, compile_operands, is_nullish, nary, ranged, unary
-from raftdoc.query.expressions.scope import Builder, Code, Scope, Value, fault, fold
+from raftdoc.query.expressions.scope import (
+    CONTEXT_SLOT,
+    PARTS_PER_STEP,
+    Builder,
+    Code,
+    Frame,
+    Scope,
+    Value,
+    fault,
+    fold,
+)
 from raftdoc.query.numbers import as_whole, is_number
 from raftdoc.query.order import are_equal, identity_key
 from raftdoc.query.type_names import INT32_MAX, INT32_MIN, type_name
@@ -149,7 +160,7 @@ def _place(value: Value, pointer: str) -> int:
     return whole
 
 
-def _range(values: list[Value], pointer: str) -> Value:
+def _range(values: list[Value], pointer: str) -> range:
     start = int32(values[0], pointer, not_number=34443, not_whole=34444)
     stop = int32(values[1], pointer, not_number=34445, not_whole=34446)
     step = int32(values[2], pointer, not_number=34447, not_whole=34448) if len(values) > 2 else 1
@@ -158,7 +169,21 @@ def _range(values: list[Value], pointer: str) -> Value:
     numbers = range(start, stop, step)
     if len(numbers) > ARRAY_LENGTH_MAX:
         raise fault(f"$range makes at most {ARRAY_LENGTH_MAX} numbers", pointer, 146)
-    return list(numbers)
+    return numbers
+
+
+def _build_range(spec: Value, scope: Scope, pointer: str) -> Code:
+    check_count(spec, 2, 3, pointer)
+    codes = compile_operands(spec, scope, pointer)
+    runs = [code.run for code in codes]
+
+    def run(frame: Frame) -> Value:
+        numbers = _range([run_operand(frame) for run_operand in runs], pointer)
+        if len(numbers) > FREE_SIZE:
+            frame[CONTEXT_SLOT].charge(len(numbers) // PARTS_PER_STEP, pointer)
+        return list(numbers)
+
+    return fold(run, codes, scope)
 
 
 def _reverse_array(array: Value, pointer: str) -> Value:
@@ -202,7 +227,7 @@ OPERATORS: Final[Mapping[str, Builder]] = {
     "$concatArrays": nary(_concat_arrays),
     "$in": _build_in,
     "$indexOfArray": ranged(_index_of_array, 2, 4),
-    "$range": ranged(_range, 2, 3),
+    "$range": _build_range,
     "$reverseArray": unary(_reverse_array),
     "$size": unary(_size),
     "$slice": ranged(_slice, 2, 3),

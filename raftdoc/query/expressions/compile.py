@@ -11,6 +11,7 @@ from raftdoc.document.tagged import TAGS, check_tagged
 from raftdoc.errors import InvalidDocument
 from raftdoc.query.expressions.scope import (
     CONTEXT_SLOT,
+    PARTS_PER_STEP,
     ROOT_SLOT,
     Code,
     Frame,
@@ -36,8 +37,6 @@ _LOOPING: Final = frozenset({"$map", "$filter", "$reduce", "$zip", "$sortArray"}
 """Operators that charge the budget of loops."""
 
 FREE_SIZE: Final = 32
-PARTS_PER_STEP: Final = 16
-"""Elements, members or characters of an operand that cost as much as one turn of a loop, about."""
 LIGHT_PARTS: Final = 200
 
 _VARIABLE = re.compile(r"[A-Za-z\u0080-\U0010ffff][A-Za-z0-9_\u0080-\U0010ffff]*")

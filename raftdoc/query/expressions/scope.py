@@ -12,9 +12,9 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any, Final, NamedTuple, TypeAlias
 
-from raftdoc.errors import InvalidQuery
-from raftdoc.query.context import Context
-from raftdoc.query.extent import check_extent
+from raftdoc.errors import InvalidQuery, QueryOverBudget
+from raftdoc.query.context import Budget, Context
+from raftdoc.query.extent import check_extent, size_of
 
 Value: TypeAlias = Any
 """A JSON value, or MISSING."""
@@ -26,6 +26,10 @@ CONTEXT_SLOT: Final = 1
 _FIRST_FREE_SLOT: Final = 2
 
 EXPRESSION_DEPTH_MAX: Final = 100
+FOLD_STEPS_MAX: Final = 20_000
+"""Turns of loops, about, that the constants of one specification may take when it is read: some 10 ms."""
+PARTS_PER_STEP: Final = 16
+"""Elements, members or characters of an operand that cost as much as one turn of a loop, about."""
 
 
 class Varies(Enum):
@@ -64,6 +68,16 @@ class FrameSize:
     """Whether the expression makes arrays or objects: its value may be larger than what it is made of."""
 
 
+class Reading:
+    """One specification while it is read: what all of its expressions share."""
+
+    __slots__ = ("folding",)
+
+    def __init__(self) -> None:
+        self.folding = Context(budget=Budget(FOLD_STEPS_MAX, FOLD_STEPS_MAX))
+        """In which constant operands are worked out."""
+
+
 @dataclass(frozen=True, slots=True)
 class Scope:
     operators: Mapping[str, Builder]
@@ -74,6 +88,7 @@ class Scope:
     constants: Mapping[str, Value] = field(default_factory=dict)
     """Variables with a fixed value, as `$$DESCEND` in `$redact`."""
     size: FrameSize = field(default_factory=FrameSize)
+    reading: Reading = field(default_factory=Reading)
     depth: int = 0
     folds: bool = True
     """Whether constant operands are worked out at parse; not in a branch that may never be taken."""
@@ -115,11 +130,25 @@ def constant(value: Value) -> Code:
 def fold(run: Run, operands: Sequence[Code], scope: Scope) -> Code:
     """Return the code of an operator without memory and variables: worked out now if its operands are constant.
 
+    What takes more than is left for the constants of the specification is worked out for each document.
+
     Raises:
         InvalidQuery: the constant operands are what the operator cannot take.
     """
     if scope.folds and all(operand.constant is not VARIES for operand in operands):
-        value = run([{}, Context()])
-        check_extent(value)
-        return constant(value)
+        value = _worked_out(run, operands, scope.reading.folding)
+        if value is not VARIES:
+            return constant(value)
     return Code(run)
+
+
+def _worked_out(run: Run, operands: Sequence[Code], context: Context) -> Value:
+    """Return the value of an operator over constants; VARIES: it takes too much."""
+    try:
+        context.charge(1 + sum(size_of(operand.constant) for operand in operands) // PARTS_PER_STEP, "")
+        value = run([{}, context])
+        check_extent(value)
+        context.charge(size_of(value) // PARTS_PER_STEP, "")
+    except QueryOverBudget:
+        return VARIES
+    return value

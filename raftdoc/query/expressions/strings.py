@@ -17,6 +17,10 @@ from raftdoc.query.numbers import as_float, is_number
 from raftdoc.query.type_names import type_name
 
 STRING_BYTES_MAX: Final = 16 << 20
+FREE_CHARS: Final = 32
+TRIM_CHARS_MAX: Final = 1000
+"""Different characters that a trim takes away."""
+TOO_MUCH: Final = 146
 _TO_LOWER: Final = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 _TO_UPPER: Final = str.maketrans(string.ascii_lowercase, string.ascii_uppercase)
 _WHITE_SPACE: Final = "\0\t\n\v\f\r \u00a0\u1680" + "".join(map(chr, range(0x2000, 0x200B)))
@@ -190,9 +194,19 @@ def _trimmer(strip: Callable[[str, str], str]) -> Builder:
         if not isinstance(chars, str):
             raise fault(f"chars is a string, not {type_name(chars)}", pointer, 50700)
         # Python strips white space for an empty set of characters, the dialect nothing.
-        return strip(text, chars) if chars else text
+        return strip(text, _different(chars, pointer)) if chars else text
 
     return named(trim, names={"input": 50695, "chars": None}, not_object=50696, unknown=50694)
+
+
+def _different(chars: str, pointer: str) -> str:
+    """Return each character once: every character of the text is looked for among them."""
+    if len(chars) <= FREE_CHARS:
+        return chars
+    different = "".join(dict.fromkeys(chars))
+    if len(different) > TRIM_CHARS_MAX:
+        raise fault(f"chars are at most {TRIM_CHARS_MAX} different characters", f"{pointer}/chars", TOO_MUCH)
+    return different
 
 
 def _replacer(count: int) -> Builder:

@@ -11,8 +11,7 @@ from raftdoc.query.context import Context
 from raftdoc.query.expression import Expression
 from raftdoc.query.expressions.compile import escaped
 from raftdoc.query.expressions.scope import Frame, Run, Value, fault
-from raftdoc.query.projection import parse_projection
-from raftdoc.query.stages.plain import Project
+from raftdoc.query.stages.plain import Project, stage_projection
 from raftdoc.query.stages.stage import Document, Items, Setting, StageBuilder, frame_of
 from raftdoc.query.type_names import type_name
 
@@ -118,7 +117,7 @@ def build_unset(spec: Value, pointer: str, setting: Setting) -> Project:
             raise fault("a path holds no NUL", f"{pointer}/{place}", 9527900)
     if len(set(spec)) < len(spec):
         raise fault("a path stands twice", pointer, 31250)
-    return Project(parse_projection(dict.fromkeys(spec, 0), pointer, variables=setting.variables, is_stage=True))
+    return Project(stage_projection(dict.fromkeys(spec, 0), pointer, setting))
 
 
 @dataclass(frozen=True, slots=True)

@@ -192,7 +192,7 @@ def build_group(spec: Value, pointer: str, setting: Setting) -> GroupStage:
     fields = []
     for name, value in spec.items():
         if name != "_id":
-            fields.append(parse_field(name, value, f"{pointer}/{escaped(name)}", setting.variables))
+            fields.append(parse_field(name, value, f"{pointer}/{escaped(name)}", setting.variables, setting.reading))
     if "_id" not in spec:
         raise fault("$group needs an _id", pointer, 15955)
     _check_id(spec["_id"], f"{pointer}/_id")
@@ -217,7 +217,7 @@ def build_sort_by_count(spec: Value, pointer: str, setting: Setting) -> GroupSta
         raise fault("$sortByCount takes a field path or an expression", pointer, 40149)
     elif spec[:1] != "$":
         raise fault("the field path of $sortByCount begins with '$'", pointer, 40148)
-    count = parse_field("count", {"$sum": 1}, pointer, setting.variables)
+    count = parse_field("count", {"$sum": 1}, pointer, setting.variables, setting.reading)
     return GroupStage(setting.expression(spec, pointer), (count,), pointer, by_count=True)
 
 
@@ -327,14 +327,15 @@ def output_fields(spec: Mapping[str, Value], pointer: str, setting: Setting, *, 
         InvalidQuery: it is no object of accumulated fields.
     """
     if "output" not in spec:
-        return (parse_field("count", {"$sum": 1}, f"{pointer}/output", setting.variables, is_group=False),)
+        at = f"{pointer}/output"
+        return (parse_field("count", {"$sum": 1}, at, setting.variables, setting.reading, is_group=False),)
     output, below = spec["output"], f"{pointer}/output"
     if not is_object(output):
         raise fault("output is an object", below, not_object)
     if "_id" in output:
         raise fault("the _id of a bucket is its boundary", f"{below}/_id", 15948)
     return tuple(
-        parse_field(name, value, f"{below}/{escaped(name)}", setting.variables, is_group=False)
+        parse_field(name, value, f"{below}/{escaped(name)}", setting.variables, setting.reading, is_group=False)
         for name, value in output.items()
     )
 

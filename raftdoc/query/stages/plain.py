@@ -39,7 +39,7 @@ def build_match(spec: Value, pointer: str, setting: Setting) -> Match:
     """Raise InvalidQuery unless it is a filter."""
     if not isinstance(spec, dict):
         raise fault("$match takes a filter", pointer, 15959)
-    return Match(parse_filter(spec, pointer, variables=setting.variables), spec, pointer)
+    return Match(parse_filter(spec, pointer, variables=setting.variables, reading=setting.reading), spec, pointer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +51,22 @@ class Project:
         return map(self.projection.bind(context), documents)
 
 
+def stage_projection(spec: Value, pointer: str, setting: Setting) -> Projection:
+    """Return a projection as `$project` takes it.
+
+    Raises:
+        InvalidQuery: it is none.
+    """
+    return parse_projection(spec, pointer, variables=setting.variables, is_stage=True, reading=setting.reading)
+
+
 def build_project(spec: Value, pointer: str, setting: Setting) -> Project:
     """Raise InvalidQuery unless it is a projection of at least one field."""
     if not is_object(spec):
         raise fault("$project takes an object", pointer, 15969)
     if not spec:
         raise fault("$project takes at least one field", pointer, 51272)
-    return Project(parse_projection(spec, pointer, variables=setting.variables, is_stage=True))
+    return Project(stage_projection(spec, pointer, setting))
 
 
 @dataclass(frozen=True, slots=True)

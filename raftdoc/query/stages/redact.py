@@ -52,5 +52,5 @@ class Redact:
 
 def build_redact(spec: Value, pointer: str, setting: Setting) -> Redact:
     """Raise InvalidQuery unless it is an expression."""
-    scope, (slot,) = new_scope(setting.variables, constants=VERDICTS).bind("CURRENT")
+    scope, (slot,) = new_scope(setting.variables, constants=VERDICTS, reading=setting.reading).bind("CURRENT")
     return Redact(compile_in(scope, spec, pointer), slot, pointer)

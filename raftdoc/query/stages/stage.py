@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, NoReturn, Protocol, TypeAlias
 
 import orjson
@@ -12,7 +12,7 @@ from raftdoc.errors import QueryOverBudget
 from raftdoc.limits import PIPELINE_BYTES_MAX, PIPELINE_DEPTH_MAX
 from raftdoc.query.context import Context
 from raftdoc.query.expression import Expression, compile_in, new_scope
-from raftdoc.query.expressions.scope import Frame, Value, fault
+from raftdoc.query.expressions.scope import Frame, Reading, Value, fault
 
 Document: TypeAlias = dict[str, Any]
 Items: TypeAlias = Iterator[Document | None]
@@ -57,6 +57,7 @@ class Setting:
     parse: Callable[[Value, str, Setting], Runnable]
     """Parses a pipeline inside a stage."""
     variables: frozenset[str] = frozenset()
+    reading: Reading = field(default_factory=Reading)
     depth: int = 0
     is_first: bool = False
     inside: str = ""
@@ -70,7 +71,7 @@ class Setting:
         Raises:
             InvalidQuery: it is none.
         """
-        return compile_in(new_scope(self.variables, constants=constants), spec, pointer)
+        return compile_in(new_scope(self.variables, constants=constants, reading=self.reading), spec, pointer)
 
     def below(self, stage: str, pointer: str, variables: frozenset[str] | None = None) -> Setting:
         """Return the setting of a pipeline inside a stage.
