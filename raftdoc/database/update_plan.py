@@ -21,7 +21,7 @@ from raftdoc.document.path import is_object
 from raftdoc.errors import InvalidQuery
 from raftdoc.limits import DOCUMENT_BYTES_MAX
 from raftdoc.query.ast import And, Compare, Node
-from raftdoc.query.context import Context
+from raftdoc.query.context import PAUSE_STEPS, Context
 from raftdoc.query.dates import tagged_date
 from raftdoc.query.filter import parse_filter
 from raftdoc.query.projection import parse_projection
@@ -81,6 +81,7 @@ class Plan:
         """
         self.wanted = wanted
         self.context = Context(now=tagged_date(now_ms, ""))
+        self._rested_at = self.context.budget.steps_left
         self.filter = parse_filter(wanted.filter, "/filter")
         self.sort: Sort | None = None if wanted.sort is None else parse_sort(wanted.sort, "/sort")
         self._projection = None if wanted.projection is None else parse_projection(wanted.projection, "/projection")
@@ -106,7 +107,18 @@ class Plan:
         update = self._update
         return update is None or (update.is_portable and (self._has_portable_filter or not update.uses_position))
 
+    def rest(self) -> bool:
+        """Tell that a document is done with; return whether the loop should have its turn before the next."""
+        budget = self.context.budget
+        budget.rest()
+        # A pipeline over one document takes its pauses for itself.
+        is_due = self._rested_at - budget.steps_left > PAUSE_STEPS
+        if is_due:
+            self._rested_at = budget.steps_left
+        return is_due
+
     def matches(self, document: dict[str, JsonValue]) -> bool:
+        """Return whether a document is meant; call `rest` before the next one."""
         return self.filter.matches(document, self.context)
 
     def shown(self, document: bytes) -> bytes:
@@ -117,6 +129,7 @@ class Plan:
         """
         if self._projection is None or document == b"null":
             return document
+        self.rest()
         return orjson.dumps(self._projection.apply(orjson.loads(document), self.filter, self.context))
 
     def changes(self) -> list[EncodedChange]:
@@ -143,7 +156,7 @@ class Plan:
         return update_steps.update(key, expected=expected, base=None if base is None else orjson.dumps(base))
 
     def step(self, found: Found) -> Step:
-        """Return the step for a document that matched: done if it still has its revision.
+        """Return the step for a document that matched: done if it still has its revision. Call `rest` before the next.
 
         Raises:
             UpdateRefused: the document does not take an update that is done here.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from bisect import bisect_right
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Sequence
 from typing import Final, NamedTuple
 
 import orjson
@@ -81,9 +81,9 @@ class Search:
             if not page.documents:
                 return None
             key = id_key(orjson.loads(page.documents[0])["_id"])
-            for found in self._matching(await self._barrier(), [key]):
+            for found in await self.again([key]):
                 return self._checked(found)
-            await self._turn()
+            await self.turn()
 
     async def next_batch(self, after: bytes | None, bounds: Bounds) -> tuple[list[Found], bytes | None]:
         """Return the next ones behind an id key, as many as the bounds allow but one at least; and where to go on.
@@ -96,7 +96,10 @@ class Search:
         document_bytes = key_bytes = 0
         while True:
             slice_, following = self._slice(replica, keys, after)
-            for found in slice_:
+            for stored in slice_:
+                found = await self._judge(stored)
+                if found is None:
+                    continue
                 document_bytes += found.size + self._plan.change_size
                 key_bytes += len(found.key)
                 is_over = document_bytes > bounds.document_bytes or key_bytes > bounds.key_bytes
@@ -106,11 +109,12 @@ class Search:
             if following is None:
                 return batch, None
             after = following
-            await self._turn()
+            await self.turn()
 
     async def again(self, keys: Sequence[bytes]) -> list[Found]:
         """Return those of the documents with these id keys that are still meant, as they are now."""
-        return list(self._matching(await self._barrier(), keys))
+        stored = self._stored(await self._barrier(), keys)
+        return [found for each in stored if (found := await self._judge(each)) is not None]
 
     async def _find_ids(self) -> list[bytes] | None:
         ids = self._ids
@@ -144,28 +148,25 @@ class Search:
 
     def _slice(
         self, replica: Replica, keys: list[bytes] | None, after: bytes | None
-    ) -> tuple[list[Found], bytes | None]:
+    ) -> tuple[list[StoredDocument], bytes | None]:
         if keys is not None:
             start = 0 if after is None else bisect_right(keys, after)
             stop = start + SLICE_DOCUMENTS
             following = keys[stop - 1] if stop < len(keys) else None
-            return list(self._matching(replica, keys[start:stop])), following
+            return self._stored(replica, keys[start:stop]), following
         machine = database_machine(replica)
-        documents, following = machine.list_documents(
-            self._collection, after=after, limit=SLICE_DOCUMENTS, bytes_max=SLICE_BYTES
-        )
-        return [found for stored in documents if (found := self._judge(stored)) is not None], following
+        return machine.list_documents(self._collection, after=after, limit=SLICE_DOCUMENTS, bytes_max=SLICE_BYTES)
 
-    def _matching(self, replica: Replica, keys: Sequence[bytes]) -> Iterator[Found]:
+    def _stored(self, replica: Replica, keys: Sequence[bytes]) -> list[StoredDocument]:
         machine = database_machine(replica)
-        for key in keys:
-            stored = machine.get(self._collection, key)
-            if stored is not None and (found := self._judge(stored)) is not None:
-                yield found
+        return [stored for key in keys if (stored := machine.get(self._collection, key)) is not None]
 
-    def _judge(self, stored: StoredDocument) -> Found | None:
+    async def _judge(self, stored: StoredDocument) -> Found | None:
         document = orjson.loads(stored.body)
-        if not self._plan.matches(document):
+        is_meant = self._plan.matches(document)
+        if self._plan.rest():
+            await self.turn()
+        if not is_meant:
             return None
         return Found(id_key(document["_id"]), stored.revision, document, len(stored.body))
 
@@ -175,7 +176,7 @@ class Search:
             raise PreconditionFailed("the document is not at the revision that the request names")
         return found
 
-    async def _turn(self) -> None:
+    async def turn(self) -> None:
         """Let the loop turn.
 
         Raises:

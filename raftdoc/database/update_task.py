@@ -42,6 +42,8 @@ CHUNK: Final = Bounds(STEPS_MAX, CHUNK_BYTES, CHUNK_KEY_BYTES)
 """An entry that holds one is applied in one go, and its answer names the keys."""
 ATOMIC: Final = Bounds(ATOMIC_STEPS_MAX, ATOMIC_BATCH_BYTES_MAX, ATOMIC_BATCH_BYTES_MAX)
 ERRORS_SHOWN_MAX: Final = 16
+PAUSE_STEPS: Final = 64
+"""Made before the loop gets its turn."""
 
 
 class RefusedUpdate(NamedTuple):
@@ -204,7 +206,7 @@ class UpdateTask:
         else:
             found, after = await self._batch(before.after)
             is_last = after is None
-        steps, kept = self._steps(found)
+        steps, kept = await self._steps(found)
         key = self._next_key()
         resume = Resume(
             after,
@@ -236,7 +238,7 @@ class UpdateTask:
                 raise
             return [], None
 
-    def _steps(self, found: list[Found]) -> tuple[list[Step], list[Found]]:
+    async def _steps(self, found: list[Found]) -> tuple[list[Step], list[Found]]:
         """Return the steps of a chunk, and the documents they are of: without those that were refused here."""
         steps, kept = [], []
         for each in found:
@@ -246,6 +248,7 @@ class UpdateTask:
                 self._refuse(each.document["_id"], error)
             else:
                 kept.append(each)
+            await self._pause(len(steps))
         return steps, kept
 
     def _take_in(self, outcome: Outcome, resume: Resume) -> list[bytes]:
@@ -299,7 +302,10 @@ class UpdateTask:
             found, after = await self._all()
             if after is not None:
                 raise TooLarge("what one atomic update can change", limit=ATOMIC_STEPS_MAX, unit="documents, or 8 MiB")
-            steps = [self._plan.step(each) for each in found]
+            steps = []
+            for each in found:
+                steps.append(self._plan.step(each))
+                await self._pause(len(steps))
             upserted = None
             if not steps and self._plan.wanted.upsert:
                 step, id_ = self._plan.upsert_step()
@@ -346,6 +352,11 @@ class UpdateTask:
         return changed
 
     # Both -----------------------------------------------------------------------------------------
+
+    async def _pause(self, step_count: int) -> None:
+        """Let the loop turn where steps have taken long; raises what the search's turn does."""
+        if self._plan.rest() or step_count % PAUSE_STEPS == 0:
+            await self._search.turn()
 
     def _next_key(self) -> Any:
         key = chunk_key(self._request.idempotency, self._number)

@@ -23,12 +23,12 @@ from raftdoc.query.parts import check_parts
 from raftdoc.query.stages import fields, group, plain
 from raftdoc.query.stages.bucket_auto import build_bucket_auto
 from raftdoc.query.stages.facet import NOT_IN_FACET, build_facet
-from raftdoc.query.stages.joins import UnionWith, build_lookup, build_union_with
+from raftdoc.query.stages.joins import build_lookup, build_union_with
 from raftdoc.query.stages.plain import Limit, Match
 from raftdoc.query.stages.redact import build_redact
 from raftdoc.query.stages.sort import SortStage, build_sort
 from raftdoc.query.stages.stage import WRONG_STAGE_FORM, Document, Items, Setting, Stage, StageBuilder, eased, rested
-from raftdoc.query.stages.unwind import Unwind, build_unwind
+from raftdoc.query.stages.unwind import build_unwind
 
 UNKNOWN_STAGE: Final = 40324
 TYPE_MISMATCH: Final = 14
@@ -61,8 +61,6 @@ OTHER_STAGES: Final = (
 )
 """Every stage of the dialect that raftdoc has not."""
 
-_GIVING: Final = (plain.Documents, UnionWith, Unwind)
-"""Stages that give more documents than they take."""
 _SHORT: Final = 8
 """Stages of a pipeline through which a document of any size goes without a pause."""
 _STAGES_IN_ONE_GO: Final = 4
@@ -100,8 +98,6 @@ class Pipeline:
             if is_long and place % _STAGES_IN_ONE_GO == 0:
                 flowing = rested(flowing)
             flowing = stage.run(flowing, context)
-            if isinstance(stage, _GIVING):
-                flowing = eased(flowing, context)
         return flowing
 
 

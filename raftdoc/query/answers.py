@@ -106,6 +106,8 @@ def get_many_work(query: GetManyQuery) -> Work[FindAnswer]:
             slice_bytes += len(body)
             if query.projection is not None:
                 body = orjson.dumps(query.projection.apply(orjson.loads(body), everything, context))
+                if context.budget.rest():
+                    yield None
             documents.append(body)
             byte_count += len(body)
             _check_size(byte_count, "/ids")
@@ -118,7 +120,7 @@ def aggregate_work(query: AggregateQuery) -> Work[FindAnswer]:
     """Return the work of a pipeline, whose whole result is the answer."""
 
     def work(reader: DocumentReader, context: Context) -> Steps[FindAnswer]:
-        counters = Counters(documents_max=query.selection.documents_max)
+        counters = Counters(documents_max=query.selection.documents_max, budget=context.budget)
         documents: list[bytes] = []
         byte_count = 0
         source, stats = _source(query, reader, context, counters)

@@ -18,7 +18,9 @@ from raftdoc.errors import QueryOverBudget
 STEPS_MAX: Final = 50_000_000
 """Turns of `$map`, `$filter`, `$reduce` and their like in one request: some ten seconds of a core."""
 BURST_STEPS_MAX: Final = 200_000
-"""The same in one evaluation of one expression, during which nothing else gets its turn: some 40 ms."""
+"""The same of all expressions over one document, during which nothing else gets its turn: some 40 ms."""
+PAUSE_STEPS: Final = 2000
+"""After so many the next document waits for a pause: some 0.5 ms."""
 
 EXCEEDED_MEMORY_LIMIT: Final = 146
 
@@ -42,6 +44,16 @@ class Budget:
 
     steps_left: int = STEPS_MAX
     burst_left: int = BURST_STEPS_MAX
+    pause_at: int = STEPS_MAX - PAUSE_STEPS
+    """How many are left when a pause is due."""
+
+    def rest(self) -> bool:
+        """Give the next document a burst of its own; return whether a pause is due before it."""
+        self.burst_left = BURST_STEPS_MAX
+        if self.steps_left >= self.pause_at:
+            return False
+        self.pause_at = self.steps_left - PAUSE_STEPS
+        return True
 
 
 @dataclass(slots=True)
@@ -60,7 +72,7 @@ class Context:
         """Count turns of a loop inside an expression.
 
         Raises:
-            QueryOverBudget: the request, or this evaluation, has made too many.
+            QueryOverBudget: the request, or what is done with one document, has made too many.
         """
         budget = self.budget
         budget.steps_left -= steps

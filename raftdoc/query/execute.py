@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final, NamedTuple, TypeAlias
 
@@ -19,6 +19,7 @@ from raftdoc.document.path import MISSING
 from raftdoc.document.value import JsonValue
 from raftdoc.errors import InvalidCursor, QueryOverBudget
 from raftdoc.limits import SCAN_SLICE_BYTES
+from raftdoc.query.context import Budget
 from raftdoc.query.index_definition import IndexDefinition
 from raftdoc.query.index_keys import IndexKeyMaker, decode_values
 from raftdoc.query.plan import KeyRange, Plan
@@ -42,6 +43,8 @@ class Counters:
     documents_examined: int = 0
     keys_examined: int = 0
     documents_max: int | None = None
+    budget: Budget = field(default_factory=Budget)
+    """What the filter, and whoever takes the rows, evaluate expressions with."""
 
     def examine(self) -> None:
         """Count a document.
@@ -103,7 +106,8 @@ def _by_id(
     kind: Kind = "q" if plan.reverse else "p"
     if after is not None and after.kind != kind:
         raise InvalidCursor("the cursor is of another order")
-    byte_count, row_count = 0, 0
+    byte_count, row_count, budget = 0, 0, counters.budget
+    steps_left = budget.steps_left
     for start, stop in _remaining(plan, None if after is None else after.id_key):
         for key, body in reader.scan(start, stop, reverse=plan.reverse):
             counters.examine()
@@ -113,6 +117,9 @@ def _by_id(
                 yield Row(Position(kind, 0, b"", key), body, document)
             byte_count += len(body)
             row_count += 1
+            if budget.steps_left != steps_left:
+                row_count += PAUSE_ROWS * budget.rest()
+                steps_left = budget.steps_left
             if row_count >= PAUSE_ROWS or byte_count >= SCAN_SLICE_BYTES:
                 byte_count = row_count = 0
                 yield None
@@ -187,7 +194,8 @@ class _IndexRun:
                 yield start, stop, (key, after.id_key) if start <= key else None
 
     def _chunk(self, entries: list[IndexEntry]) -> Rows:
-        byte_count = 0
+        byte_count, budget = 0, self._counters.budget
+        steps_left = budget.steps_left
         for count, entry in enumerate(entries, 1):
             self._counters.keys_examined += 1
             row = self._covered(entry) if self._plan.is_covered else None
@@ -197,7 +205,11 @@ class _IndexRun:
             judged = self._judge(row, entry)
             if judged is not None:
                 yield judged
-            if count % PAUSE_ROWS == 0 or byte_count >= SCAN_SLICE_BYTES:
+            is_due = False
+            if budget.steps_left != steps_left:
+                is_due = budget.rest()
+                steps_left = budget.steps_left
+            if is_due or count % PAUSE_ROWS == 0 or byte_count >= SCAN_SLICE_BYTES:
                 byte_count = 0
                 yield None
 

@@ -15,10 +15,9 @@ from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
 from raftdoc.document.path import MISSING, Missing
-from raftdoc.query.context import BURST_STEPS_MAX, Context
+from raftdoc.query.context import Context
 from raftdoc.query.expressions.compile import compile_operand, is_heavy
 from raftdoc.query.expressions.scope import (
-    CONTEXT_SLOT,
     VARIES,
     Builder,
     Code,
@@ -90,17 +89,7 @@ def compile_in(scope: Scope, spec: Value, pointer: str) -> Expression:
     run = code.run
     if scope.size.builds and not code.is_constant:
         run = _bounded(run, pointer)
-    if (scope.size.loops or scope.size.charges) and not code.is_constant:
-        run = _with_burst(run)
     return Expression(run, code.constant, [MISSING] * (scope.size.slots - 2) or _NO_SLOTS)
-
-
-def _with_burst(run: Run) -> Run:
-    def run_with_burst(frame: Frame) -> Value:
-        frame[CONTEXT_SLOT].budget.burst_left = BURST_STEPS_MAX
-        return run(frame)
-
-    return run_with_burst
 
 
 def _bounded(run: Run, pointer: str) -> Run:

@@ -119,7 +119,7 @@ def _goes_on(plan: Plan, after: Position) -> bool:
 def find(query: FindQuery, reader: DocumentReader, context: Context) -> Iterator[FoundPage | None]:
     """Yield None as pauses and at last the page. Raises as `choose` does, and what filter and projection raise."""
     plan = choose(query, reader).chosen
-    counters = Counters(documents_max=query.documents_max)
+    counters = Counters(documents_max=query.documents_max, budget=context.budget)
     in_memory = plan.sort == "memory"
     predicate = None if query.filter.is_everything else query.filter.bind(context)
     rows = run_plan(plan, reader, predicate, counters, None if in_memory else query.after)
@@ -138,6 +138,8 @@ def find(query: FindQuery, reader: DocumentReader, context: Context) -> Iterator
             documents.append(_projected(row, query, context))
             byte_count += len(documents[-1])
             last = row.position
+            if query.projection is not None and context.budget.rest():
+                yield None
             if len(documents) >= query.limit or byte_count >= query.bytes_max:
                 # What is looked at from here on is not what the query asked for.
                 counters.documents_max = None
@@ -186,7 +188,7 @@ def _sorted_rows(rows: Rows, query: FindQuery) -> Rows:
 
 def count(query: Selection, reader: DocumentReader, context: Context) -> Iterator[tuple[int, Plan, Counters] | None]:
     """Yield None as pauses and at last how many documents are meant, without reading them where an index tells."""
-    counters = Counters(documents_max=query.documents_max)
+    counters = Counters(documents_max=query.documents_max, budget=context.budget)
     plan = choose(query, reader, ()).chosen
     if query.filter.is_everything:
         yield reader.document_count, plan, counters
@@ -213,7 +215,7 @@ def distinct(
         QueryOverBudget: they are more than DISTINCT_BYTES_MAX.
     """
     plan = choose(query, reader, (path,)).chosen
-    counters = Counters(documents_max=query.documents_max)
+    counters = Counters(documents_max=query.documents_max, budget=context.budget)
     values: dict[tuple[object, ...], JsonValue] = {}
     byte_count = 0
     predicate = None if query.filter.is_everything else query.filter.bind(context)

@@ -25,6 +25,7 @@ from raftdoc.query.filter import Filter
 from raftdoc.query.parts import PartCount
 from raftdoc.query.update_arrays import parse_add_to_set, parse_pop, parse_pull, parse_pull_all, parse_push
 from raftdoc.query.update_guard import is_portable
+from raftdoc.query.update_moment import BAD_VALUE, Moment
 from raftdoc.query.update_numbers import (
     is_identical,
     kept,
@@ -36,14 +37,12 @@ from raftdoc.query.update_numbers import (
 from raftdoc.query.update_paths import check_all_used, is_dynamic, parse_array_filters, parse_update_path
 from raftdoc.query.update_pipeline import parse_update_pipeline, run_update_pipeline
 from raftdoc.query.update_tree import (
-    BAD_VALUE,
     DOLLAR_NAME,
     FAILED_TO_PARSE,
     IMMUTABLE,
     Act,
     Effect,
     Leaf,
-    Moment,
     ObjectNode,
     add_leaf,
     apply_node,
@@ -109,7 +108,7 @@ class Update:
         elif isinstance(content, Pipeline):
             changed = _run(content, document, context)
         else:
-            moment = Moment(document, is_insert, context.now, None if is_insert else filter, bytes_max)
+            moment = Moment(document, is_insert, context.now, context, None if is_insert else filter, bytes_max)
             result = apply_node(content, document, (), moment)
             assert isinstance(result, dict), type(result)
             changed = result

@@ -11,7 +11,8 @@ from raftdoc.errors import InvalidQuery, UpdateRefused
 from raftdoc.query.allowance import value_count
 from raftdoc.query.filter import Filter, parse_filter
 from raftdoc.query.sort import SORT_FIELDS_MAX
-from raftdoc.query.update_tree import BAD_VALUE, FAILED_TO_PARSE, TYPE_MISMATCH, Act, Moment
+from raftdoc.query.update_moment import BAD_VALUE, Moment
+from raftdoc.query.update_tree import FAILED_TO_PARSE, TYPE_MISMATCH, Act
 
 _CLAUSES: Final = frozenset({"$each", "$position", "$slice", "$sort"})
 

@@ -23,7 +23,8 @@ from raftdoc.document.tagged import (
 from raftdoc.document.value import JsonValue, compare
 from raftdoc.errors import InvalidQuery, UpdateRefused
 from raftdoc.limits import INTEGER_MAX, INTEGER_MIN
-from raftdoc.query.update_tree import BAD_VALUE, TYPE_MISMATCH, Act, Moment
+from raftdoc.query.update_moment import BAD_VALUE, Moment
+from raftdoc.query.update_tree import TYPE_MISMATCH, Act
 
 Number: TypeAlias = "int | float | Decimal"
 

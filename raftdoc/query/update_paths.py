@@ -16,8 +16,8 @@ from raftdoc.document.value import JsonValue
 from raftdoc.errors import InvalidQuery
 from raftdoc.limits import DOCUMENT_DEPTH_MAX
 from raftdoc.query.filter import Filter, parse_filter
+from raftdoc.query.update_moment import BAD_VALUE
 from raftdoc.query.update_tree import (
-    BAD_VALUE,
     DOLLAR_NAME,
     EMPTY_NAME,
     EVERY,

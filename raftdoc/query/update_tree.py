@@ -20,12 +20,10 @@ from typing import Final, TypeAlias
 from raftdoc.document.document import encode_value
 from raftdoc.document.path import MISSING, Path, Reached, get_path, is_index, is_object
 from raftdoc.document.value import JsonValue
-from raftdoc.errors import InvalidQuery, QueryOverBudget, TooLarge, UpdateRefused
-from raftdoc.limits import UPDATE_TESTS_MAX
+from raftdoc.errors import InvalidQuery, UpdateRefused
 from raftdoc.query.filter import Filter
-from raftdoc.query.position import Places, place_at
+from raftdoc.query.update_moment import BAD_VALUE, PADDING_MAX, Moment
 
-BAD_VALUE: Final = 2
 FAILED_TO_PARSE: Final = 9
 TYPE_MISMATCH: Final = 14
 PATH_NOT_VIABLE: Final = 28
@@ -34,9 +32,6 @@ DOLLAR_NAME: Final = 52
 EMPTY_NAME: Final = 56
 IMMUTABLE: Final = 66
 """The dialect's numbers."""
-
-PADDING_MAX: Final = 100_000
-"""How many nulls one update may put before elements far behind the end of an array."""
 
 POSITIONAL: Final = "$"
 EVERY: Final = "$[]"
@@ -50,80 +45,6 @@ class Effect(Enum):
     """Nothing; but the place has to be one that could be."""
     LENIENT = "lenient"
     """Nothing."""
-
-
-@dataclass(slots=True)
-class Moment:
-    """What one application of an update knows beside the value at hand."""
-
-    root: dict[str, JsonValue]
-    is_insert: bool
-    now: JsonValue
-    """A tagged date."""
-    filter: Filter | None
-    """That the root matches; a document that is made matches none."""
-    bytes_max: int
-    """Of the document."""
-    bytes_made: int = 0
-    """Of elements that are new, as JSON."""
-    padding_left: int = PADDING_MAX
-    tests_left: int = UPDATE_TESTS_MAX
-    places: Places | None = None
-    """Of the elements by which the filter matched, once they were looked for."""
-
-    def charge(self, tests: int, leaf_pointer: str) -> None:
-        """Count tests and changes of elements of arrays.
-
-        Raises:
-            UpdateRefused: they are too many.
-        """
-        self.tests_left -= tests
-        if self.tests_left < 0:
-            raise _too_many(leaf_pointer)
-
-    def position(self, path: Path, leaf_pointer: str) -> int | None:
-        """Return the place in the array at path of the element by which the filter matched.
-
-        Raises:
-            UpdateRefused: it takes too many tests.
-        """
-        if self.filter is None:
-            return None
-        if self.places is None:
-            try:
-                self.places = self.filter.places(self.root, lambda tests: self.charge(tests, leaf_pointer))
-            except QueryOverBudget:
-                raise _too_many(leaf_pointer) from None
-        return place_at(self.places, path)
-
-    def hold(self, bytes_made: int) -> None:
-        """Note how many bytes of new elements there are by now.
-
-        Raises:
-            TooLarge: more than a document may have.
-        """
-        self.bytes_made = bytes_made
-        if bytes_made > self.bytes_max:
-            raise TooLarge("the document", limit=self.bytes_max)
-
-    def meets(self, subject: dict[str, JsonValue], condition: Filter, leaf_pointer: str) -> bool:
-        """Return whether a condition of the update holds, and count what it has gone through in the subject.
-
-        Raises:
-            UpdateRefused: that is too much.
-        """
-        try:
-            is_met, tests = condition.judge(subject)
-        except QueryOverBudget as error:
-            raise UpdateRefused(error.detail, pointer=leaf_pointer, mongo_code=BAD_VALUE) from None
-        if tests:
-            self.charge(tests, leaf_pointer)
-        return is_met
-
-
-def _too_many(pointer: str) -> UpdateRefused:
-    detail = f"an update makes at most {UPDATE_TESTS_MAX} tests and changes of elements in one document"
-    return UpdateRefused(detail, pointer=pointer, mongo_code=BAD_VALUE)
 
 
 Act: TypeAlias = Callable[[Reached, Moment], Reached]

@@ -136,6 +136,29 @@ async def test_update_that_is_done_here_is_guarded_by_the_revision(world: World)
     assert [document["n"] for document in (await documents(world)).values()] == [10, 11, 12, 13]
 
 
+@pytest.mark.parametrize("atomic", [True, False])
+@pytest.mark.parametrize("part", ["update", "filter"])
+async def test_the_loop_has_its_turn_between_documents_that_take_long(world: World, part: str, atomic: bool) -> None:
+    looping = {"$size": {"$map": {"input": {"$range": ["$z", 20_000]}, "in": "$z"}}}
+    await fill(world, 20, z=0)
+    wanted: dict[str, Any] = {"filter": {}, "update": [{"$set": {"x": looping}}]}
+    if part == "filter":
+        wanted = {"filter": {"$expr": {"$eq": [looping, 20_000]}}, "update": {"$inc": {"n": 1}}}
+    turns = 0
+
+    def count() -> None:
+        nonlocal turns
+        turns += 1
+        handle.append(asyncio.get_running_loop().call_soon(count))
+
+    handle: list[asyncio.Handle] = []
+    count()
+    changed = await change(world, **wanted, multi=True, atomic=atomic)
+    handle[-1].cancel()
+    assert changed.modified == 20
+    assert turns > 20
+
+
 async def test_atomic_update_changes_all_or_nothing(world: World) -> None:
     await fill(world, MANY)
     await change(world, filter={"_id": "0001"}, update={"$set": {"n": "text"}})

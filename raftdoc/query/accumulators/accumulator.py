@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
+from raftdoc.query.context import Context
+
 if TYPE_CHECKING:
     # Expressions use accumulators: `{"$sum": ["$a", "$b"]}`.
     from raftdoc.query.expression import Expression
@@ -28,7 +30,7 @@ class Accumulator(Protocol):
     def result(self) -> Value: ...
 
 
-Make: TypeAlias = Callable[[Value], Accumulator]
+Make: TypeAlias = Callable[[Value, Context], Accumulator]
 """Makes the accumulator of a group from the group's `_id`."""
 
 

@@ -89,7 +89,7 @@ def parse_field(
     scope = new_scope(variables, is_group=is_group, reading=reading)
     if operator in _SIMPLE:
         make, grows = _SIMPLE[operator]
-        return Field(name, compile_in(scope, operand, below), lambda _: make(below), grows)
+        return Field(name, compile_in(scope, operand, below), lambda _, __: make(below), grows)
     if operator == "$count":
         return _parse_count(name, operand, scope, below)
     if operator in _COUNTED:
@@ -106,7 +106,7 @@ def _parse_count(name: str, operand: Value, scope: Scope, pointer: str) -> Field
         raise fault("$count takes an empty object", pointer, 14)
     if operand:
         raise fault("$count takes an empty object", pointer, 4842501)
-    return Field(name, compile_in(scope, None, pointer), lambda _: Count(), grows=False)
+    return Field(name, compile_in(scope, None, pointer), lambda _, __: Count(), grows=False)
 
 
 def _parse_counted(name: str, operator: str, operand: Value, scope: Scope, pointer: str) -> Field:
@@ -116,17 +116,17 @@ def _parse_counted(name: str, operator: str, operand: Value, scope: Scope, point
     count_of = _count_of(operand["n"], scope, f"{pointer}/n")
     expression = compile_in(scope, operand["input"], f"{pointer}/input")
     make = _COUNTED[operator]
-    return Field(name, expression, lambda group: make(count_of(group)), grows=True)
+    return Field(name, expression, lambda group, context: make(count_of(group, context)), grows=True)
 
 
-def _count_of(spec: Value, scope: Scope, pointer: str) -> Callable[[Value], int]:
+def _count_of(spec: Value, scope: Scope, pointer: str) -> Callable[[Value, Context], int]:
     """Return how many values a group keeps: a constant, or an expression over the group's `_id`."""
     expression = compile_in(scope, spec, pointer)
     if expression.is_constant:
         count = checked_count(expression.constant, pointer)
-        return lambda _: count
-    return lambda group: checked_count(
-        evaluate(expression, group if is_object(group) else {"_id": group}, Context()), pointer
+        return lambda _, __: count
+    return lambda group, context: checked_count(
+        evaluate(expression, group if is_object(group) else {"_id": group}, context), pointer
     )
 
 
@@ -160,8 +160,8 @@ def _parse_ranked(name: str, operator: str, operand: Value, scope: Scope, pointe
     count_of = _count_of(1 if is_single else operand["n"], scope, f"{pointer}/n")
     is_bottom = _RANKED[operator]
 
-    def make(group: Value) -> Accumulator:
-        return Ranked(count_of(group), is_bottom=is_bottom, is_single=is_single)
+    def make(group: Value, context: Context) -> Accumulator:
+        return Ranked(count_of(group, context), is_bottom=is_bottom, is_single=is_single)
 
     return Field(name, output._replace(run=run, constant=VARIES), make, grows=not is_single)
 
@@ -174,7 +174,7 @@ def _parse_percentile(name: str, operator: str, operand: Value, scope: Scope, po
     method = check_method(operand["method"], f"{pointer}/method")
     shares = [0.5] if is_single else check_shares(_fixed(operand["p"], scope, f"{pointer}/p"), f"{pointer}/p")
 
-    def make(_group: Value) -> Accumulator:
+    def make(_group: Value, _context: Context) -> Accumulator:
         return Percentile(shares, method, pointer, is_single=is_single)
 
     return Field(name, expression, make, grows=True, holds_numbers=True)

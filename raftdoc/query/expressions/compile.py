@@ -34,7 +34,7 @@ _BUILDING: Final = frozenset(
 )  # fmt: skip
 """Operators that can put one part into a value several times."""
 _LOOPING: Final = frozenset({"$map", "$filter", "$reduce", "$zip", "$sortArray"})
-"""Operators that charge the budget of loops."""
+"""Operators that evaluate something, or compare, for every element."""
 
 FREE_SIZE: Final = 32
 LIGHT_PARTS: Final = 200
@@ -230,7 +230,6 @@ def _compile_object(spec: dict[str, Value], scope: Scope, pointer: str) -> Code:
     if builder is None:
         raise fault(f"there is no operator {name!r}", f"{pointer}/{escaped(name)}", UNKNOWN_OPERATOR)
     scope.size.builds |= name in _BUILDING
-    scope.size.loops |= name in _LOOPING
     return builder(spec[name], scope, f"{pointer}/{escaped(name)}")
 
 

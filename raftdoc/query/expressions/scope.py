@@ -60,8 +60,6 @@ class FrameSize:
     """What is known of a frame and of the expression that it is for, as more of it is compiled."""
 
     slots: int = _FIRST_FREE_SLOT
-    loops: bool = False
-    """Whether the expression goes through arrays."""
     charges: bool = False
     """Whether the size of operands is counted."""
     builds: bool = False

@@ -51,7 +51,7 @@ class BucketAuto:
             entries.append(entry)
             if not count % PAUSE_DOCUMENTS:
                 yield None
-        yield from paced(self._buckets(entries, context))
+        yield from paced(self._buckets(entries, context), context)
 
     def _buckets(self, entries: list[Entry], context: Context) -> Items:
         if not entries:
@@ -65,19 +65,22 @@ class BucketAuto:
             stop = len(entries) if made == self.count else min(start + size, len(entries))
             stop, high = yield from self._boundary(entries, stop)
             folder = Folder(self.fields, self.pointer, context)
-            yield from self._fold(folder, entries, start, stop)
+            yield from self._fold(folder, entries, start, stop, context)
             for bucket in folder.results():
                 yield None if bucket is None else {**bucket, "_id": {"min": low, "max": high}}
             start, low = stop, high
 
-    def _fold(self, folder: Folder, entries: list[Entry], start: int, stop: int) -> Iterator[None]:
+    def _fold(self, folder: Folder, entries: list[Entry], start: int, stop: int, context: Context) -> Iterator[None]:
         """Fold a part of the entries into one group, with the more pauses the more fields it has."""
         pace = 1 + PAUSE_DOCUMENTS // len(self.fields)
         for place in range(start, stop):
             folder.frame[0] = entries[place][1]
             folder.add(None)
+            is_due = context.budget.rest()
             if place % pace == pace - 1:
                 yield from folder.settle()
+                yield None
+            elif is_due:
                 yield None
 
     def _boundary(self, entries: list[Entry], stop: int) -> Generator[None, None, tuple[int, Value]]:

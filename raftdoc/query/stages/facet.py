@@ -35,7 +35,7 @@ class Facet:
                 # The one before may have looked at as much as fits between two pauses.
                 yield None
             found = made[name] = []
-            for document in pipeline.run(paced(held), context):
+            for document in pipeline.run(paced(held, context), context):
                 if document is None:
                     yield None
                 else:

@@ -54,6 +54,7 @@ class Folder:
     def __init__(self, fields: tuple[Field, ...], pointer: str, context: Context, *others: Expression) -> None:
         """`others` are expressions that the caller evaluates in the same frame."""
         self._fields = fields
+        self._context = context
         self._groups: dict[Hashable, Group] = {}
         self._meter = Meter(pointer)
         self._runs = [field.expression.run for field in fields]
@@ -104,7 +105,7 @@ class Folder:
     def _new_group(self, id: Value) -> Group:
         self._meter.hold(id)
         self._meter.hold_bytes(_GROUP_BYTES + _FIELD_BYTES * len(self._fields))
-        states = [field.make(id) for field in self._fields]
+        states = [field.make(id, self._context) for field in self._fields]
         group = Group(id, states, [state.add for state in states])
         self._groups[identity_key(id)] = group
         return group
@@ -166,12 +167,12 @@ class GroupStage:
             id = run_id(frame)
             add(None if id is MISSING else id)
         if self.by_count:
-            yield from _largest_first(folder, self.pointer)
+            yield from _largest_first(folder, self.pointer, context)
         else:
-            yield from paced(folder.results())
+            yield from paced(folder.results(), context)
 
 
-def _largest_first(folder: Folder, pointer: str) -> Items:
+def _largest_first(folder: Folder, pointer: str, context: Context) -> Items:
     """Yield the groups by their counts; of equal ones the first seen first."""
     sorter = Sorter(None, pointer)
     for place, group in enumerate(folder.results(), 1):
@@ -182,7 +183,7 @@ def _largest_first(folder: Folder, pointer: str) -> Items:
         sorter.add(key, group, 0)
         if not place % PAUSE_DOCUMENTS:
             yield None
-    yield from paced(group for _, group in sorter.rows())
+    yield from paced((group for _, group in sorter.rows()), context)
 
 
 def build_group(spec: Value, pointer: str, setting: Setting) -> GroupStage:
@@ -240,13 +241,14 @@ class Bucket:
                 continue
             frame[0] = document
             folder.add(bucket_of(self.value.run(frame)))
-        buckets = []
+        buckets: list[Document] = []
         for bucket in folder.results():
             if bucket is None:
                 yield None
             else:
                 buckets.append(bucket)
-        yield from sorted(buckets, key=lambda bucket: order_key(bucket["_id"]))
+        buckets.sort(key=lambda bucket: order_key(bucket["_id"]))
+        yield from paced(buckets, context)
 
     def _finder(self) -> Callable[[Value], Value]:
         keys = [order_key(boundary) for boundary in self.boundaries]

@@ -36,7 +36,7 @@ def read(context: Context, collection: str | None) -> Iterator[Document | None]:
     if collection is None:
         return iter(())
     assert context.reader is not None, collection
-    return paced(context.reader.documents(collection))
+    return paced(context.reader.documents(collection), context)
 
 
 def foreign_keys(document: Document, path: Path) -> set[Hashable]:
@@ -126,7 +126,7 @@ class _Source:
                     self.meter.hold(document)
                     held.append(document)
             self.fixed = held
-        yield from paced(self.fixed)
+        yield from paced(self.fixed, self.context)
 
     def _fill(self, path: Path) -> Items:
         """Read the other collection into the table; yields pauses only."""
@@ -173,7 +173,7 @@ class _Source:
             sorter.add(ordinal.to_bytes(8, "big"), found[ordinal], 0)
             if not place % PAUSE_DOCUMENTS:
                 yield None
-        yield from paced(document for _, document in sorter.rows())
+        yield from paced((document for _, document in sorter.rows()), self.context)
 
     def _entries(self, values: list[Value]) -> Iterator[Sequence[tuple[int, Document]] | None]:
         """Yield what the table has for each of the values that is another one, in parts, with pauses."""

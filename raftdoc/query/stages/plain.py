@@ -170,7 +170,7 @@ class Sample:
                 meter.hold(document)
                 kept[place] = document
         yield from _shuffled(kept, context)
-        yield from paced(_given_up(kept))
+        yield from paced(_given_up(kept), context)
 
 
 def _shuffled(kept: list[Document], context: Context) -> Iterator[None]:
@@ -220,7 +220,7 @@ class Documents:
         array = evaluate(self.expression, {}, context)
         if not isinstance(array, list):
             raise fault("$documents takes an array of objects", self.pointer, 5858203)
-        yield from paced(self._checked(array))
+        yield from paced(self._checked(array), context)
 
     def _checked(self, array: list[Value]) -> Iterator[Document]:
         for element in array:

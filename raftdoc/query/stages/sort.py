@@ -32,7 +32,7 @@ class SortStage:
             if sorter.takes(key):
                 sorter.add(key, document, len(orjson.dumps(document)))
                 yield from sorter.settle()
-        yield from paced(document for _, document in sorter.rows())
+        yield from paced((document for _, document in sorter.rows()), context)
 
 
 def build_sort(spec: Value, pointer: str, setting: Setting) -> SortStage:

@@ -19,8 +19,6 @@ Items: TypeAlias = Iterator[Document | None]
 """Documents; None is a pause: nothing is at hand, the caller may give the loop back."""
 
 PAUSE_DOCUMENTS: Final = 64
-PAUSE_STEPS: Final = 2000
-"""Turns of loops in expressions: some 0.5 ms."""
 PAUSE_VALUES: Final = 1000
 """Members and elements of a document, from which on it waits for a pause now and then between stages."""
 _HOLDING: Final = frozenset({dict, list})
@@ -93,23 +91,32 @@ class Setting:
 StageBuilder: TypeAlias = "Callable[[Value, str, Setting], Stage]"
 
 
-def paced(documents: Iterable[Document | None]) -> Items:
-    """Return the documents with pauses between them, for a source that has none of its own."""
+def paced(documents: Iterable[Document | None], context: Context) -> Items:
+    """Return the documents with pauses between them, for a source that has none of its own; and see `eased`."""
+    budget = context.budget
+    left = budget.steps_left
     for place, document in enumerate(documents, 1):
         yield document
+        if budget.steps_left != left:
+            is_due = budget.rest()
+            left = budget.steps_left
+            if is_due:
+                yield None
         if not place % PAUSE_DOCUMENTS:
             yield None
 
 
 def eased(documents: Iterable[Document | None], context: Context) -> Items:
-    """Return the documents with a pause after each for which expressions have looped for long since the last one."""
+    """Return the documents, each with a burst of its own, and pauses where expressions have looped for long."""
     budget = context.budget
-    mark = budget.steps_left - PAUSE_STEPS
+    left = budget.steps_left
     for document in documents:
         yield document
-        if budget.steps_left < mark:
-            mark = budget.steps_left - PAUSE_STEPS
-            yield None
+        if budget.steps_left != left:
+            is_due = budget.rest()
+            left = budget.steps_left
+            if is_due:
+                yield None
 
 
 def rested(documents: Iterable[Document | None]) -> Items:

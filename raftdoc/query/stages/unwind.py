@@ -50,7 +50,7 @@ class Unwind:
     """Whether a document without elements is kept."""
 
     def run(self, documents: Iterable[Document | None], context: Context) -> Items:
-        return paced(self._unwound(documents))
+        return paced(self._unwound(documents), context)
 
     def _unwound(self, documents: Iterable[Document | None]) -> Items:
         path = self.path
