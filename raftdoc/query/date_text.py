@@ -24,6 +24,8 @@ from raftdoc.query.expressions.scope import fault
 
 CUT_FORMAT: Final = 18535
 BAD_FORMAT: Final = 18536
+FORMAT_LENGTH_MAX: Final = 1000
+FORMAT_TOO_LONG: Final = 146
 
 _MONTHS: Final = (
     "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
@@ -90,11 +92,13 @@ def _zone_ms(text: str) -> int:
 
 
 def check_format(pattern: str, allowed: str, pointer: str) -> None:
-    """Check the letters after each `%` of a format.
+    """Check the length of a format and the letters after each `%`.
 
     Raises:
-        InvalidQuery: one has no meaning here, or there is none.
+        InvalidQuery: it is too long, or a letter has no meaning here, or there is none.
     """
+    if len(pattern) > FORMAT_LENGTH_MAX:
+        raise fault(f"a format has at most {FORMAT_LENGTH_MAX} characters", pointer, FORMAT_TOO_LONG)
     place = pattern.find("%")
     while place >= 0:
         letter = pattern[place + 1 : place + 2]

@@ -84,7 +84,7 @@ def compile_in(scope: Scope, spec: Value, pointer: str) -> Expression:
     Raises:
         InvalidQuery: it is none.
     """
-    scope.size.charges |= is_heavy(spec)
+    scope.size.charges |= is_heavy(spec, scope.reading)
     code: Code = compile_operand(spec, scope, pointer)
     run = code.run
     if scope.size.builds and not code.is_constant:

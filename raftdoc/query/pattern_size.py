@@ -7,6 +7,7 @@ repeats; what is large to begin with are the classes of Unicode, whose ranges be
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Final
 
 PROPERTY_SIZE: Final = 1400
@@ -40,24 +41,34 @@ _SHORT_CLASS: Final = re.compile(r"\\[dDwWsS]")
 def pattern_size(source: str) -> int:
     """Return at least as many instructions as the program of a pattern has; what is no pattern has some size, too."""
     is_unicode = "(*UCP)" in source
+    return _total(source, lambda token: _size(token, token[0], is_unicode=is_unicode), 2) + 8
+
+
+def position_count(source: str) -> int:
+    """Return in how many places of a pattern a match may be at once, about: each may cost time at every character."""
+    return _total(source, lambda token: len(token["quoted"] or " "), 0) + 1
+
+
+def _total(source: str, size_of: Callable[[re.Match[str]], int], overhead: int) -> int:
+    """Return the sum over the tokens of a pattern, what is repeated as often; `overhead` is of a group, or a repeat."""
     groups = [0]
     last = 0
     for token in _TOKEN.finditer(source):
         text = token[0]
         if token["repeat"]:
             times = _times(token)
-            groups[-1] += last * (times - 1) + 2 * times
+            groups[-1] += last * (times - 1) + overhead * times
             last *= times
             continue
         if text == "(":
             groups.append(0)
         elif text == ")" and len(groups) > 1:
-            last = groups.pop() + 2
+            last = groups.pop() + overhead
             groups[-1] += last
         else:
-            last = _size(token, text, is_unicode=is_unicode)
+            last = size_of(token)
             groups[-1] += last
-    return sum(groups) + 8
+    return sum(groups)
 
 
 def _times(repeat: re.Match[str]) -> int:

@@ -19,10 +19,16 @@ from typing import Any, Final
 import re2
 
 from raftdoc.errors import InvalidQuery
+from raftdoc.query.pattern_size import position_count
 
 PATTERN_BYTES_MAX: Final = 32_764
 PATTERN_MEMORY_BYTES_MAX: Final = 8 << 20
 """Of the automata of one pattern: over it RE2 refuses the pattern, or matches more slowly, still linearly."""
+
+READING: Final = 3
+"""What a character costs whatever the pattern, in places of a pattern, about."""
+_UNBOUNDED: Final = re.compile(r"[*+]|\{\d*,\}")
+_CHOICE: Final = re.compile(r"[|?*{]")
 
 OPTIONS: Final = frozenset("imsxu")
 
@@ -64,6 +70,15 @@ class Pattern:
     _matcher: Any = field(compare=False, repr=False)
     _finder: Any = field(compare=False, repr=False)
     """None where the pattern was compiled for the fact of a match alone."""
+    position_count: int = field(default=1, compare=False)
+    """How much a character of a text may cost; see `pattern_size`."""
+    reads_far: bool = field(default=False, compare=False)
+    """Whether a search may read much further than what it finds."""
+
+    def work_behind(self, length: int) -> int:
+        """Return what a search for one more match may cost before so many last characters."""
+        reach = length if self.reads_far else min(length, self.position_count)
+        return reach * (self.position_count + READING)
 
     def matches(self, text: str) -> bool:
         """Return whether the pattern is found anywhere in the text."""
@@ -113,7 +128,8 @@ def compile_pattern(
         raise InvalidQuery(
             f"the pattern is not one that runs in linear time: {reason}", pointer=pointer, mongo_code=mongo_code
         ) from None
-    return Pattern(source, options, matcher, finder)
+    reads_far = _UNBOUNDED.search(source) is not None and _CHOICE.search(source) is not None
+    return Pattern(source, options, matcher, finder, position_count(source), reads_far)
 
 
 class _Translation:

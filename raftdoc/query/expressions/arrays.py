@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from typing import Final
 
 from raftdoc.document.path import MISSING, is_object
-from raftdoc.query.expressions.compile import FREE_SIZE
+from raftdoc.query.context import Context
+from raftdoc.query.expressions.charges import charge_elements, charge_parts
 from raftdoc.query.expressions.operands import binary, check_count, compile_operands, is_nullish, nary, ranged, unary
 from raftdoc.query.expressions.scope import (
     CONTEXT_SLOT,
+    FREE_SIZE,
     PARTS_PER_STEP,
     Builder,
     Code,
@@ -20,7 +22,7 @@ from raftdoc.query.expressions.scope import (
     fold,
 )
 from raftdoc.query.numbers import as_whole, is_number
-from raftdoc.query.order import are_equal, identity_key
+from raftdoc.query.order import identity_key
 from raftdoc.query.type_names import INT32_MAX, INT32_MIN, type_name
 
 ARRAY_LENGTH_MAX: Final = 1_000_000
@@ -130,16 +132,42 @@ def _build_in(spec: Value, scope: Scope, pointer: str) -> Code:
     if isinstance(among.constant, list):
         run_sought, keys = sought.run, {identity_key(element) for element in among.constant}
         return fold(lambda frame: identity_key(run_sought(frame)) in keys, [sought], scope)
-    return binary(_in)(spec, scope, pointer)
+    run_one, run_array = sought.run, among.run
+
+    def run(frame: Frame) -> Value:
+        value, array = run_one(frame), run_array(frame)
+        if not isinstance(array, list):
+            raise fault(f"$in looks into an array, not {type_name(array)}", pointer, 40081)
+        return _place_of(value, array, range(len(array)), frame[CONTEXT_SLOT], pointer) >= 0
+
+    return fold(run, [sought, among], scope)
 
 
-def _in(sought: Value, array: Value, pointer: str) -> bool:
-    if not isinstance(array, list):
-        raise fault(f"$in looks into an array, not {type_name(array)}", pointer, 40081)
-    return any(are_equal(sought, element) for element in array)
+def _place_of(sought: Value, array: list[Value], places: range, context: Context, pointer: str) -> int:
+    """Return where the first element equal to a value stands, -1: nowhere."""
+    charge_elements(array, context, pointer)
+    charge_parts(sought, context, pointer)
+    key = identity_key(sought)
+    for place in places:
+        element = array[place]
+        charge_parts(element, context, pointer)
+        if identity_key(element) == key:
+            return place
+    return -1
 
 
-def _index_of_array(values: list[Value], pointer: str) -> Value:
+def _build_index_of_array(spec: Value, scope: Scope, pointer: str) -> Code:
+    check_count(spec, 2, 4, pointer)
+    codes = compile_operands(spec, scope, pointer)
+    runs = [code.run for code in codes]
+
+    def run(frame: Frame) -> Value:
+        return _index_of_array([run_operand(frame) for run_operand in runs], frame[CONTEXT_SLOT], pointer)
+
+    return fold(run, codes, scope)
+
+
+def _index_of_array(values: list[Value], context: Context, pointer: str) -> Value:
     array = values[0]
     if is_nullish(array):
         return None
@@ -147,10 +175,7 @@ def _index_of_array(values: list[Value], pointer: str) -> Value:
         raise fault(f"$indexOfArray looks into an array, not {type_name(array)}", pointer, 40090)
     start = _place(values[2], pointer) if len(values) > 2 else 0
     stop = _place(values[3], pointer) if len(values) > 3 else len(array)
-    for place in range(start, min(stop, len(array))):
-        if are_equal(array[place], values[1]):
-            return place
-    return -1
+    return _place_of(values[1], array, range(start, min(stop, len(array))), context, pointer)
 
 
 def _place(value: Value, pointer: str) -> int:
@@ -226,7 +251,7 @@ OPERATORS: Final[Mapping[str, Builder]] = {
     "$objectToArray": unary(_object_to_array),
     "$concatArrays": nary(_concat_arrays),
     "$in": _build_in,
-    "$indexOfArray": ranged(_index_of_array, 2, 4),
+    "$indexOfArray": _build_index_of_array,
     "$range": _build_range,
     "$reverseArray": unary(_reverse_array),
     "$size": unary(_size),

@@ -11,10 +11,12 @@ from raftdoc.document.tagged import TAGS, check_tagged
 from raftdoc.errors import InvalidDocument
 from raftdoc.query.expressions.scope import (
     CONTEXT_SLOT,
+    FREE_SIZE,
     PARTS_PER_STEP,
     ROOT_SLOT,
     Code,
     Frame,
+    Reading,
     Run,
     Scope,
     Value,
@@ -36,7 +38,6 @@ _BUILDING: Final = frozenset(
 _LOOPING: Final = frozenset({"$map", "$filter", "$reduce", "$zip", "$sortArray"})
 """Operators that evaluate something, or compare, for every element."""
 
-FREE_SIZE: Final = 32
 LIGHT_PARTS: Final = 200
 
 _VARIABLE = re.compile(r"[A-Za-z\u0080-\U0010ffff][A-Za-z0-9_\u0080-\U0010ffff]*")
@@ -73,13 +74,13 @@ def _charged(run: Run, pointer: str) -> Run:
     return run_charged
 
 
-def is_heavy(spec: Value) -> bool:
-    """Return whether an expression has loops, or is long: then the size of its operands counts."""
-    left, part_count = [spec], 0
+def is_heavy(spec: Value, reading: Reading) -> bool:
+    """Return whether an expression has loops, or is part of much: then the size of its operands counts."""
+    left = [spec]
     while left:
         part = left.pop()
-        part_count += 1
-        if part_count > LIGHT_PARTS:
+        reading.part_count += 1
+        if reading.part_count > LIGHT_PARTS:
             return True
         if isinstance(part, list):
             left += part

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from raftdoc.document.path import MISSING, is_object, mapped_value, parse_path
 from raftdoc.query.expressions.arrays import int32
+from raftdoc.query.expressions.charges import charge_parts
 from raftdoc.query.expressions.compile import check_bindable, compile_operand, escaped
 from raftdoc.query.expressions.operands import check_members, is_nullish
 from raftdoc.query.expressions.scope import CONTEXT_SLOT, Builder, Code, Frame, Scope, Value, fault
@@ -159,13 +160,16 @@ def _build_sort_array(spec: Value, scope: Scope, pointer: str) -> Code:
     names = {"input": 2942502, "sortBy": 2942503}
     check_members(spec, pointer, names=names, not_object=2942500, unknown=2942501)
     run_input = compile_operand(spec["input"], scope, f"{pointer}/input").run
-    sorts = element_sorts(spec["sortBy"], f"{pointer}/sortBy")
+    sorts, is_whole = element_sorts(spec["sortBy"], f"{pointer}/sortBy"), is_number(spec["sortBy"])
 
     def run(frame: Frame) -> Value:
         array = _array_of(run_input(frame), pointer, 2942504)
         if array is None:
             return None
-        frame[CONTEXT_SLOT].charge(len(array), pointer)
+        context = frame[CONTEXT_SLOT]
+        context.charge(len(array) * len(sorts), pointer)
+        if is_whole:
+            charge_parts(array, context, pointer)
         return sorted_elements(array, sorts)
 
     return Code(run)

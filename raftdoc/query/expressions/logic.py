@@ -7,17 +7,17 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from raftdoc.document.path import MISSING
+from raftdoc.query.expressions.charges import charged_key
 from raftdoc.query.expressions.compile import check_bindable, compile_operand, escaped
 from raftdoc.query.expressions.operands import (
     WRONG_COUNT,
-    binary,
     check_count,
     check_members,
     compile_operands,
     unary,
 )
-from raftdoc.query.expressions.scope import Builder, Code, Frame, Scope, Value, constant, fault, fold
-from raftdoc.query.order import compare_values, is_true, order_key
+from raftdoc.query.expressions.scope import CONTEXT_SLOT, Builder, Code, Frame, Scope, Value, constant, fault, fold
+from raftdoc.query.order import is_true
 
 _PLAIN: Final = frozenset({int, float, str})
 
@@ -32,11 +32,26 @@ def _comparison(holds: Callable[[Any, Any], bool]) -> Builder:
             first, second = run_left(frame), run_right(frame)
             if type(first) is type(second) and type(first) in _PLAIN:
                 return holds(first, second)
-            return holds(order_key(first), order_key(second))
+            context = frame[CONTEXT_SLOT]
+            return holds(charged_key(first, context, pointer), charged_key(second, context, pointer))
 
         return fold(run, [left, right], scope)
 
     return build
+
+
+def _build_cmp(spec: Value, scope: Scope, pointer: str) -> Code:
+    check_count(spec, 2, 2, pointer)
+    left, right = compile_operands(spec, scope, pointer)
+    run_left, run_right = left.run, right.run
+
+    def run(frame: Frame) -> Value:
+        context = frame[CONTEXT_SLOT]
+        first = charged_key(run_left(frame), context, pointer)
+        second = charged_key(run_right(frame), context, pointer)
+        return (first > second) - (first < second)
+
+    return fold(run, [left, right], scope)
 
 
 def _build_and(spec: Value, scope: Scope, pointer: str) -> Code:
@@ -202,7 +217,7 @@ OPERATORS: Final[Mapping[str, Builder]] = {
     "$gte": _comparison(operator.ge),
     "$lt": _comparison(operator.lt),
     "$lte": _comparison(operator.le),
-    "$cmp": binary(lambda left, right, _: compare_values(left, right)),
+    "$cmp": _build_cmp,
     "$and": _build_and,
     "$or": _build_or,
     "$not": unary(_not),

@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from raftdoc.document.path import MISSING
+from raftdoc.query.context import Context
 from raftdoc.query.expressions.compile import compile_operand, escaped
-from raftdoc.query.expressions.scope import Builder, Code, Frame, Scope, Value, fault, fold
+from raftdoc.query.expressions.scope import CONTEXT_SLOT, Builder, Code, Frame, Scope, Value, fault, fold
 
 WRONG_COUNT: Final = 16020
 WRONG_COUNT_IN_RANGE: Final = 28667
@@ -61,6 +62,25 @@ def binary(function: Callable[[Value, Value, str], Value]) -> Builder:
 def nary(function: Callable[[list[Value], str], Value]) -> Builder:
     """Return the builder of an operator of any number of operands."""
     return ranged(function, 0, 1 << 30)
+
+
+def counted(
+    function: Callable[[list[Value], Context, str], Value],
+    least: int = 0,
+    most: int = 1 << 30,
+    *,
+    is_commutative: bool = False,
+) -> Builder:
+    """Return the builder of an operator that charges by what it gets; see `commutative`."""
+
+    def build(spec: Value, scope: Scope, pointer: str) -> Code:
+        check_count(spec, least, most, pointer)
+        codes = compile_operands(spec, scope, pointer)
+        ordered = sorted(codes, key=lambda code: code.is_constant) if is_commutative else codes
+        runs = [code.run for code in ordered]
+        return fold(lambda frame: function([run(frame) for run in runs], frame[CONTEXT_SLOT], pointer), codes, scope)
+
+    return build
 
 
 def commutative(function: Callable[[list[Value], str], Value]) -> Builder:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
 from itertools import islice
 from typing import Any, Final
 
+from raftdoc.query.context import Context
 from raftdoc.query.expressions.operands import compile_members, is_nullish
 from raftdoc.query.expressions.scope import CONTEXT_SLOT, Builder, Code, Frame, Scope, Value, fault, fold
-from raftdoc.query.regex import Pattern, compile_pattern
+from raftdoc.query.parts import PROGRAM_MAX
+from raftdoc.query.pattern_size import pattern_size
+from raftdoc.query.regex import PATTERN_BYTES_MAX, Pattern, compile_pattern
 from raftdoc.query.type_names import type_name
 
 _NAMES: Final = {"input": 31022, "regex": 31023, "options": None}
@@ -19,7 +23,15 @@ TOO_MANY_MATCHES: Final = 51151
 COMPILING_STEPS: Final = 200
 """What a pattern that is not fixed is charged with, in turns of a loop."""
 
-Search = Callable[[str, Pattern, str], Value]
+FREE_PROGRAM: Final = 256
+"""Instructions of a pattern that are compiled for nothing more."""
+SHORT_PATTERN: Final = 12
+"""Characters that make no more, whatever they are but a class of Unicode."""
+WORK_PER_STEP: Final = 320
+"""Places of a pattern times characters of a text that cost as much as one turn of a loop, at worst."""
+FREE_WORK: Final = 8 * WORK_PER_STEP
+
+Search = Callable[[str, Pattern, Context, str], Value]
 
 
 def _builder(search: Search, nothing: Callable[[], Value]) -> Builder:
@@ -32,17 +44,33 @@ def _builder(search: Search, nothing: Callable[[], Value]) -> Builder:
         def run(frame: Frame) -> Value:
             pattern = fixed
             if not is_fixed:
+                source = regex.run(frame)
                 if scope.size.charges:
                     frame[CONTEXT_SLOT].charge(COMPILING_STEPS, pointer)
-                pattern = _pattern(regex.run(frame), options and options.run(frame), pointer)
+                if isinstance(source, str) and len(source) <= PATTERN_BYTES_MAX and (steps := _compiling(source)):
+                    frame[CONTEXT_SLOT].charge(steps, pointer)
+                pattern = _pattern(source, options and options.run(frame), pointer)
             text = run_input(frame)
             if not isinstance(text, str) and not is_nullish(text):
                 raise fault(f"the input is a string, not {type_name(text)}", f"{pointer}/input", 51104)
-            return nothing() if pattern is None or is_nullish(text) else search(text, pattern, pointer)
+            if pattern is None or not isinstance(text, str):
+                return nothing()
+            if len(text) * pattern.position_count > FREE_WORK:
+                frame[CONTEXT_SLOT].charge(len(text) * pattern.position_count // WORK_PER_STEP, pointer)
+            return search(text, pattern, frame[CONTEXT_SLOT], pointer)
 
         return fold(run, list(codes.values()), scope)
 
     return build
+
+
+@lru_cache(maxsize=64)
+def _compiling(source: str) -> int:
+    """Return what a pattern that is not fixed is charged with beside COMPILING_STEPS: an instruction as one turn."""
+    if len(source) <= SHORT_PATTERN and "\\p" not in source.lower() and "{" not in source and "(*" not in source:
+        return 0
+    size = min(pattern_size(source), PROGRAM_MAX)
+    return size if size > FREE_PROGRAM else 0
 
 
 def _pattern(source: Value, options: Value, pointer: str) -> Pattern | None:
@@ -60,16 +88,23 @@ def _pattern(source: Value, options: Value, pointer: str) -> Pattern | None:
     return compile_pattern(source, letters, f"{pointer}/regex", mongo_code=51111)
 
 
-def _match(text: str, pattern: Pattern, pointer: str) -> bool:
+def _match(text: str, pattern: Pattern, context: Context, pointer: str) -> bool:
     return pattern.matches(text)
 
 
-def _find(text: str, pattern: Pattern, pointer: str) -> Value:
+def _find(text: str, pattern: Pattern, context: Context, pointer: str) -> Value:
     return next(_found(text, pattern), None)
 
 
-def _find_all(text: str, pattern: Pattern, pointer: str) -> Value:
-    matches = list(islice(_found(text, pattern), MATCHES_MAX + 1))
+def _find_all(text: str, pattern: Pattern, context: Context, pointer: str) -> Value:
+    matches = []
+    free = FREE_WORK
+    for match in islice(_found(text, pattern), MATCHES_MAX + 1):
+        matches.append(match)
+        work = pattern.work_behind(len(text) - match["idx"])
+        free -= work
+        if free < 0:
+            context.charge(work // WORK_PER_STEP, pointer)
     if len(matches) > MATCHES_MAX:
         raise fault(f"$regexFindAll finds at most {MATCHES_MAX} matches", pointer, TOO_MANY_MATCHES)
     return matches

@@ -28,6 +28,8 @@ _FIRST_FREE_SLOT: Final = 2
 EXPRESSION_DEPTH_MAX: Final = 100
 FOLD_STEPS_MAX: Final = 20_000
 """Turns of loops, about, that the constants of one specification may take when it is read: some 10 ms."""
+FREE_SIZE: Final = 32
+"""Parts of a value that count as nothing."""
 PARTS_PER_STEP: Final = 16
 """Elements, members or characters of an operand that cost as much as one turn of a loop, about."""
 
@@ -69,11 +71,13 @@ class FrameSize:
 class Reading:
     """One specification while it is read: what all of its expressions share."""
 
-    __slots__ = ("folding",)
+    __slots__ = ("folding", "part_count")
 
     def __init__(self) -> None:
         self.folding = Context(budget=Budget(FOLD_STEPS_MAX, FOLD_STEPS_MAX))
         """In which constant operands are worked out."""
+        self.part_count = 0
+        """Of the expressions that were read so far."""
 
 
 @dataclass(frozen=True, slots=True)

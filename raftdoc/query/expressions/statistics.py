@@ -9,21 +9,27 @@ from raftdoc.query.accumulators.accumulator import Accumulator
 from raftdoc.query.accumulators.ends import Extreme, ExtremeN, FirstN, LastN
 from raftdoc.query.accumulators.percentiles import check_method, check_shares, percentiles
 from raftdoc.query.accumulators.totals import Average, Deviation, Total
+from raftdoc.query.context import Context
 from raftdoc.query.expressions.arrays import end_of
-from raftdoc.query.expressions.operands import compile_members, nary
-from raftdoc.query.expressions.scope import Builder, Code, Frame, Scope, Value, fault, fold
+from raftdoc.query.expressions.charges import charge_elements, charge_parts
+from raftdoc.query.expressions.operands import compile_members, counted
+from raftdoc.query.expressions.scope import CONTEXT_SLOT, Builder, Code, Frame, Scope, Value, fault, fold
 from raftdoc.query.numbers import as_float, as_whole, finite, is_number
 from raftdoc.query.type_names import type_name
 
 
-def _folding(make: Callable[[str], Accumulator]) -> Builder:
-    def run(values: list[Value], pointer: str) -> Value:
+def _folding(make: Callable[[str], Accumulator], *, compares: bool = False) -> Builder:
+    def run(values: list[Value], context: Context, pointer: str) -> Value:
         state = make(pointer)
-        for value in values[0] if len(values) == 1 and isinstance(values[0], list) else values:
+        elements = values[0] if len(values) == 1 and isinstance(values[0], list) else values
+        charge_elements(elements, context, pointer)
+        for value in elements:
+            if compares:
+                charge_parts(value, context, pointer)
             state.add(value)
         return state.result()
 
-    return nary(run)
+    return counted(run)
 
 
 def _counted(make: Callable[[int], Accumulator], *, not_object: int = 5787900) -> Builder:
@@ -37,8 +43,10 @@ def _counted(make: Callable[[int], Accumulator], *, not_object: int = 5787900) -
             count, array = _count(run_n(frame), f"{pointer}/n"), run_input(frame)
             if not isinstance(array, list):
                 raise fault(f"the input is an array, not {type_name(array)}", f"{pointer}/input", 5788200)
-            state = make(count)
+            state, context = make(count), frame[CONTEXT_SLOT]
+            charge_elements(array, context, pointer)
             for element in array:
+                charge_parts(element, context, pointer)
                 state.add(element)
             return state.result()
 
@@ -87,8 +95,8 @@ def _percentile(*, is_single: bool) -> Builder:
 OPERATORS: Final[Mapping[str, Builder]] = {
     "$sum": _folding(Total),
     "$avg": _folding(Average),
-    "$min": _folding(lambda _: Extreme(is_greatest=False)),
-    "$max": _folding(lambda _: Extreme(is_greatest=True)),
+    "$min": _folding(lambda _: Extreme(is_greatest=False), compares=True),
+    "$max": _folding(lambda _: Extreme(is_greatest=True), compares=True),
     "$stdDevPop": _folding(lambda pointer: Deviation(pointer, is_sample=False)),
     "$stdDevSamp": _folding(lambda pointer: Deviation(pointer, is_sample=True)),
     "$first": end_of(0),
