@@ -27,6 +27,10 @@ PATTERN_MEMORY_BYTES_MAX: Final = 8 << 20
 
 READING: Final = 3
 """What a character costs whatever the pattern, in places of a pattern, about."""
+FEW_POSITIONS: Final = 16
+"""Of a pattern whose automaton has so few states that all of them are kept."""
+CAPTURING: Final = 12
+"""What a place costs where it has to be known what was captured."""
 _UNBOUNDED: Final = re.compile(r"[*+]|\{\d*,\}")
 _CHOICE: Final = re.compile(r"[|?*{]")
 
@@ -75,10 +79,14 @@ class Pattern:
     reads_far: bool = field(default=False, compare=False)
     """Whether a search may read much further than what it finds."""
 
-    def work_behind(self, length: int) -> int:
-        """Return what a search for one more match may cost before so many last characters."""
-        reach = length if self.reads_far else min(length, self.position_count)
-        return reach * (self.position_count + READING)
+    @property
+    def finding_cost(self) -> int:
+        """What a character may cost where spans and captures are wanted."""
+        return READING + CAPTURING * max(0, self.position_count - FEW_POSITIONS)
+
+    def reach(self, length: int) -> int:
+        """Return how many of the last characters a search for one more match may read, about."""
+        return length if self.reads_far else min(length, self.position_count)
 
     def matches(self, text: str) -> bool:
         """Return whether the pattern is found anywhere in the text."""

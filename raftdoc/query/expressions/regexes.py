@@ -34,7 +34,7 @@ FREE_WORK: Final = 8 * WORK_PER_STEP
 Search = Callable[[str, Pattern, Context, str], Value]
 
 
-def _builder(search: Search, nothing: Callable[[], Value]) -> Builder:
+def _builder(search: Search, nothing: Callable[[], Value], *, finds_spans: bool = True) -> Builder:
     def build(spec: Value, scope: Scope, pointer: str) -> Code:
         codes = compile_members(spec, scope, pointer, names=_NAMES, not_object=51103, unknown=31024)
         run_input, regex, options = codes["input"].run, codes["regex"], codes.get("options")
@@ -55,8 +55,9 @@ def _builder(search: Search, nothing: Callable[[], Value]) -> Builder:
                 raise fault(f"the input is a string, not {type_name(text)}", f"{pointer}/input", 51104)
             if pattern is None or not isinstance(text, str):
                 return nothing()
-            if len(text) * pattern.position_count > FREE_WORK:
-                frame[CONTEXT_SLOT].charge(len(text) * pattern.position_count // WORK_PER_STEP, pointer)
+            work = len(text) * (pattern.finding_cost if finds_spans else pattern.position_count)
+            if work > FREE_WORK:
+                frame[CONTEXT_SLOT].charge(work // WORK_PER_STEP, pointer)
             return search(text, pattern, frame[CONTEXT_SLOT], pointer)
 
         return fold(run, list(codes.values()), scope)
@@ -98,10 +99,10 @@ def _find(text: str, pattern: Pattern, context: Context, pointer: str) -> Value:
 
 def _find_all(text: str, pattern: Pattern, context: Context, pointer: str) -> Value:
     matches = []
-    free = FREE_WORK
+    free, finding_cost = FREE_WORK, pattern.finding_cost
     for match in islice(_found(text, pattern), MATCHES_MAX + 1):
         matches.append(match)
-        work = pattern.work_behind(len(text) - match["idx"])
+        work = pattern.reach(len(text) - match["idx"]) * finding_cost
         free -= work
         if free < 0:
             context.charge(work // WORK_PER_STEP, pointer)
@@ -118,7 +119,7 @@ def _found(text: str, pattern: Pattern) -> Iterator[dict[str, Any]]:
 
 
 OPERATORS: Final[Mapping[str, Builder]] = {
-    "$regexMatch": _builder(_match, lambda: False),
+    "$regexMatch": _builder(_match, lambda: False, finds_spans=False),
     "$regexFind": _builder(_find, lambda: None),
     "$regexFindAll": _builder(_find_all, list),
 }

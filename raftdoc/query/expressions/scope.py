@@ -71,13 +71,19 @@ class FrameSize:
 class Reading:
     """One specification while it is read: what all of its expressions share."""
 
-    __slots__ = ("folding", "part_count")
+    __slots__ = ("_folding", "part_count")
 
     def __init__(self) -> None:
-        self.folding = Context(budget=Budget(FOLD_STEPS_MAX, FOLD_STEPS_MAX))
-        """In which constant operands are worked out."""
+        self._folding: Context | None = None
         self.part_count = 0
         """Of the expressions that were read so far."""
+
+    @property
+    def folding(self) -> Context:
+        """In which constant operands are worked out."""
+        if self._folding is None:
+            self._folding = Context(budget=Budget(FOLD_STEPS_MAX, FOLD_STEPS_MAX))
+        return self._folding
 
 
 @dataclass(frozen=True, slots=True)

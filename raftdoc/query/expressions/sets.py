@@ -19,7 +19,8 @@ def _as_set(array: list[Value], context: Context, pointer: str) -> dict[Hashable
         context.charge(len(array) // COMPARED_PER_STEP, pointer)
     members: dict[Hashable, Value] = {}
     for element in array:
-        charge_parts(element, context, pointer)
+        if type(element) is list or type(element) is dict:
+            charge_parts(element, context, pointer)
         members.setdefault(identity_key(element), element)
     return members
 

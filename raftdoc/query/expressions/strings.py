@@ -194,15 +194,15 @@ def _trimmer(strip: Callable[[str, str], str]) -> Builder:
         if not isinstance(chars, str):
             raise fault(f"chars is a string, not {type_name(chars)}", pointer, 50700)
         # Python strips white space for an empty set of characters, the dialect nothing.
-        return strip(text, _different(chars, pointer)) if chars else text
+        if len(chars) > FREE_CHARS:
+            chars = _different(chars, pointer)
+        return strip(text, chars) if chars else text
 
     return named(trim, names={"input": 50695, "chars": None}, not_object=50696, unknown=50694)
 
 
 def _different(chars: str, pointer: str) -> str:
     """Return each character once: every character of the text is looked for among them."""
-    if len(chars) <= FREE_CHARS:
-        return chars
     different = "".join(dict.fromkeys(chars))
     if len(different) > TRIM_CHARS_MAX:
         raise fault(f"chars are at most {TRIM_CHARS_MAX} different characters", f"{pointer}/chars", TOO_MUCH)
