@@ -80,6 +80,11 @@ class Pattern:
     """Whether a search may read much further than what it finds."""
 
     @property
+    def matching_cost(self) -> int:
+        """What a character may cost where only the fact of a match is wanted."""
+        return self.position_count + 3 * max(0, self.position_count - FEW_POSITIONS)
+
+    @property
     def finding_cost(self) -> int:
         """What a character may cost where spans and captures are wanted."""
         return READING + CAPTURING * max(0, self.position_count - FEW_POSITIONS)

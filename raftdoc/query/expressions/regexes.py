@@ -30,6 +30,8 @@ SHORT_PATTERN: Final = 12
 WORK_PER_STEP: Final = 320
 """Places of a pattern times characters of a text that cost as much as one turn of a loop, at worst."""
 FREE_WORK: Final = 8 * WORK_PER_STEP
+FREE_SEARCHES: Final = 64 * WORK_PER_STEP
+"""The same of all searches of one `$regexFindAll`."""
 
 Search = Callable[[str, Pattern, Context, str], Value]
 
@@ -55,7 +57,7 @@ def _builder(search: Search, nothing: Callable[[], Value], *, finds_spans: bool 
                 raise fault(f"the input is a string, not {type_name(text)}", f"{pointer}/input", 51104)
             if pattern is None or not isinstance(text, str):
                 return nothing()
-            work = len(text) * (pattern.finding_cost if finds_spans else pattern.position_count)
+            work = len(text) * (pattern.finding_cost if finds_spans else pattern.matching_cost)
             if work > FREE_WORK:
                 frame[CONTEXT_SLOT].charge(work // WORK_PER_STEP, pointer)
             return search(text, pattern, frame[CONTEXT_SLOT], pointer)
@@ -98,17 +100,22 @@ def _find(text: str, pattern: Pattern, context: Context, pointer: str) -> Value:
 
 
 def _find_all(text: str, pattern: Pattern, context: Context, pointer: str) -> Value:
-    matches = []
-    free, finding_cost = FREE_WORK, pattern.finding_cost
-    for match in islice(_found(text, pattern), MATCHES_MAX + 1):
-        matches.append(match)
-        work = pattern.reach(len(text) - match["idx"]) * finding_cost
-        free -= work
-        if free < 0:
-            context.charge(work // WORK_PER_STEP, pointer)
+    found = islice(_found(text, pattern), MATCHES_MAX + 1)
+    is_short = len(text) * len(text) * pattern.finding_cost <= FREE_SEARCHES
+    matches = list(found if is_short else _charged(found, text, pattern, context, pointer))
     if len(matches) > MATCHES_MAX:
         raise fault(f"$regexFindAll finds at most {MATCHES_MAX} matches", pointer, TOO_MANY_MATCHES)
     return matches
+
+
+def _charged(
+    found: Iterator[dict[str, Any]], text: str, pattern: Pattern, context: Context, pointer: str
+) -> Iterator[dict[str, Any]]:
+    """Yield matches, each of which counts as what the search for the next one may read."""
+    finding_cost = pattern.finding_cost
+    for match in found:
+        yield match
+        context.charge(pattern.reach(len(text) - match["idx"]) * finding_cost // WORK_PER_STEP, pointer)
 
 
 def _found(text: str, pattern: Pattern) -> Iterator[dict[str, Any]]:
