@@ -29,6 +29,8 @@ READING: Final = 3
 """What a character costs whatever the pattern, in places of a pattern, about."""
 FEW_POSITIONS: Final = 16
 """Of a pattern whose automaton has so few states that all of them are kept."""
+MATCHING: Final = 3
+"""What each place more costs besides."""
 CAPTURING: Final = 12
 """What a place costs where it has to be known what was captured."""
 _UNBOUNDED: Final = re.compile(r"[*+]|\{\d*,\}")
@@ -76,18 +78,12 @@ class Pattern:
     """None where the pattern was compiled for the fact of a match alone."""
     position_count: int = field(default=1, compare=False)
     """How much a character of a text may cost; see `pattern_size`."""
+    matching_cost: int = field(default=1, compare=False)
+    """What a character may cost where only the fact of a match is wanted, in places."""
+    finding_cost: int = field(default=1, compare=False)
+    """The same where spans and captures are wanted."""
     reads_far: bool = field(default=False, compare=False)
     """Whether a search may read much further than what it finds."""
-
-    @property
-    def matching_cost(self) -> int:
-        """What a character may cost where only the fact of a match is wanted."""
-        return self.position_count + 3 * max(0, self.position_count - FEW_POSITIONS)
-
-    @property
-    def finding_cost(self) -> int:
-        """What a character may cost where spans and captures are wanted."""
-        return READING + CAPTURING * max(0, self.position_count - FEW_POSITIONS)
 
     def reach(self, length: int) -> int:
         """Return how many of the last characters a search for one more match may read, about."""
@@ -142,7 +138,10 @@ def compile_pattern(
             f"the pattern is not one that runs in linear time: {reason}", pointer=pointer, mongo_code=mongo_code
         ) from None
     reads_far = _UNBOUNDED.search(source) is not None and _CHOICE.search(source) is not None
-    return Pattern(source, options, matcher, finder, position_count(source), reads_far)
+    positions = position_count(source)
+    many = max(0, positions - FEW_POSITIONS)
+    costs = positions, positions + MATCHING * many, READING + CAPTURING * many
+    return Pattern(source, options, matcher, finder, *costs, reads_far)
 
 
 class _Translation:
