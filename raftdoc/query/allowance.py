@@ -129,15 +129,6 @@ def condition_count(node: Node) -> int:
     return node.weight if isinstance(node, SchemaMatch) else 1
 
 
-def pattern_positions(node: Node) -> int:
-    """Return in how many places of its patterns a filter may be at once; see `pattern_size`."""
-    if isinstance(node, And | Or | Nor | All):
-        return sum(pattern_positions(child) for child in node.children)
-    if isinstance(node, Not | ElemMatch):
-        return pattern_positions(node.child)
-    return node.pattern.position_count if isinstance(node, Regex) else 0
-
-
 def value_count(value: Any) -> int:
     """Return how many values a value is made of."""
     if isinstance(value, list):

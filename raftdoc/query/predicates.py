@@ -154,13 +154,14 @@ def type_test(node: TypeIs) -> Test:
 
 
 def regex_test(node: Regex, allowance: Allowance) -> Test:
-    matches = node.pattern.matches
+    matches, per_character = node.pattern.matches, node.pattern.position_count
 
     def test(reached: Reached) -> bool:
         if type(reached) is not str:
             return False
-        if len(reached) > COMPARED_BYTES_PER_TEST:
-            allowance.left -= len(reached) // COMPARED_BYTES_PER_TEST
+        work = len(reached) * per_character
+        if work > COMPARED_BYTES_PER_TEST:
+            allowance.spend(work // COMPARED_BYTES_PER_TEST)
         return matches(reached)
 
     return test
