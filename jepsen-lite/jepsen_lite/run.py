@@ -181,10 +181,10 @@ class _Run:
         """Look at everything that the checkers need from a healed cluster."""
         if self._troubles:
             return
+        await self._seal()
         self._found["final"] = await self._workload.finish(self._clients[0])
         requests = await look_up(self._clients, self._recorder.events) if self._workload.is_resolved else {}
         self._write("requests.json", requests)
-        await self._seal()
         missing = await converge(self._cluster, self._clock)
         if missing:
             self._troubles.append(f"replicas do not converge: {missing}")
@@ -196,7 +196,7 @@ class _Run:
     async def _seal(self) -> None:
         """Have a last write committed: what was on its way in the group before it is then committed as well, or gone.
 
-        Without, a write of unknown outcome may be committed after the replicas were found alike.
+        Without, a write of unknown outcome may be committed after the last read, or after the replicas were found alike.
         """
         answer = await insist(self._clients[0], Request("PUT", f"{DATABASE}/collections/sealed", {}))
         if answer.outcome != "ok":
