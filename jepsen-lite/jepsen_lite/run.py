@@ -196,7 +196,7 @@ class _Run:
     async def _seal(self) -> None:
         """Have a last write committed: what was on its way in the group before it is then committed as well, or gone.
 
-        Without, a write of unknown outcome may be committed after the last read, or after the replicas were found alike.
+        Without, a write of unknown outcome may be committed after the last read, or after replicas were found alike.
         """
         answer = await insist(self._clients[0], Request("PUT", f"{DATABASE}/collections/sealed", {}))
         if answer.outcome != "ok":
