@@ -108,16 +108,9 @@ class Bulk:
 
     async def _create_many(self, call: Call, *, is_atomic: bool) -> Reply:
         accepted_media(call.fields, (NDJSON_TYPE,))
-        read, deadline_ns = self._reader(call), call.request.deadline_ns
-        lines = Lines(self._settings, read, self._parser, deadline_ns, is_atomic=is_atomic)
-        fingerprint = Fingerprint(call)
-        async for piece in read_pieces(call, self._settings.bulk_bytes_max, self._now_ns):
-            fingerprint.update(piece)
-            await lines.feed(piece)
-        items = await lines.end()
-        key = idempotency_key(call.fields)
-        if key is not None:
-            call.request.idempotency = Idempotency(key, fingerprint.digest(), self._settings.idempotency_retention_ms)
+        settings = self._settings
+        lines = Lines(settings, self._reader(call), self._parser, call.request.deadline_ns, is_atomic=is_atomic)
+        items = await receive_lines(call, lines, settings, self._now_ns)
         database, collection = map(checked_name, call.parameters)
         outcomes = await self._backend.create_documents(call.request, database, collection, items, atomic=is_atomic)
         assert len(outcomes) == len(items), (len(outcomes), len(items))
@@ -245,6 +238,22 @@ class Lines(Generic[T]):
             raise TooLarge("the body", limit=self._settings.bulk_documents_max, unit="documents")
         if self._is_atomic and self._bytes > self._settings.atomic_bytes_max:
             raise TooLarge("an atomic batch", limit=self._settings.atomic_bytes_max)
+
+
+async def receive_lines(call: Call, lines: Lines[T], settings: HttpSettings, now_ns: Callable[[], int]) -> list[T]:
+    """Return what every line of a body says, and note under which key; nothing is sent before all are known to be good.
+
+    Raises as `Lines` does.
+    """
+    fingerprint = Fingerprint(call)
+    async for piece in read_pieces(call, settings.bulk_bytes_max, now_ns):
+        fingerprint.update(piece)
+        await lines.feed(piece)
+    items = await lines.end()
+    key = idempotency_key(call.fields)
+    if key is not None:
+        call.request.idempotency = Idempotency(key, fingerprint.digest(), settings.idempotency_retention_ms)
+    return items
 
 
 async def _sum_up(outcomes: Sequence[Outcome]) -> Outcome:

@@ -10,23 +10,21 @@ import orjson
 
 from raftdoc.api.answers import replay_fields
 from raftdoc.api.backend import DocumentBackend
-from raftdoc.api.bodies import read_pieces
-from raftdoc.api.bulk import PIECE_BYTES, Lines, Slices, identifier
+from raftdoc.api.bulk import PIECE_BYTES, Lines, Slices, identifier, receive_lines
 from raftdoc.api.bulk_lines import parse_bulk_line
 from raftdoc.api.documents import checked_name
 from raftdoc.api.errors import describe
 from raftdoc.api.exchange import NDJSON, Call, Reply, Streamed
 from raftdoc.api.generated_ids import IdSource
-from raftdoc.api.idempotency import Fingerprint
 from raftdoc.api.operation import NDJSON as NDJSON_TYPE
 from raftdoc.api.parsing import Parser
 from raftdoc.api.preconditions import tag_of
-from raftdoc.api.request_fields import accepted_media, idempotency_key, media_type
+from raftdoc.api.request_fields import accepted_media, media_type
 from raftdoc.api.settings import HttpSettings
 from raftdoc.api.targets import read_flag
 from raftdoc.database.bulk_writes import BulkItem
 from raftdoc.database.outcomes import error_of
-from raftdoc.statemachine.outcome import Idempotency, Outcome
+from raftdoc.statemachine.outcome import Outcome
 from raftdoc.statemachine.update_steps import Flag, Mode, StepKind, StepResult
 
 
@@ -69,15 +67,7 @@ class BulkWrites:
             return item, item.byte_count
 
         lines = Lines(settings, read, self._parser, call.request.deadline_ns, is_atomic=mode == Mode.ATOMIC)
-        fingerprint = Fingerprint(call)
-        async for piece in read_pieces(call, settings.bulk_bytes_max, self._now_ns):
-            fingerprint.update(piece)
-            await lines.feed(piece)
-        items = await lines.end()
-        key = idempotency_key(call.fields)
-        if key is not None:
-            call.request.idempotency = Idempotency(key, fingerprint.digest(), settings.idempotency_retention_ms)
-        return items
+        return await receive_lines(call, lines, settings, self._now_ns)
 
 
 def _mode(call: Call) -> Mode:

@@ -11,7 +11,7 @@ import orjson
 from raftdoc.api.answers import http_date, location, replay_fields
 from raftdoc.api.backend import DocumentBackend
 from raftdoc.api.exchange import JSON, Call, Later, Reply, Response
-from raftdoc.api.parsing import Parser, is_large, settle
+from raftdoc.api.parsing import Parser
 from raftdoc.api.preconditions import is_create_only, is_unchanged, revision_to_match
 from raftdoc.api.settings import HttpSettings
 from raftdoc.document import DocumentId, id_key, parse_document, parse_id, parse_name, with_id
@@ -70,13 +70,7 @@ class Documents:
 
     def put(self, call: Call) -> Later | Awaitable[Reply]:
         name = document_id(call)
-        if is_large(call.body):
-            return self._put_large(call, name)
-        return self._put(call, name, self._read(name, call.body))
-
-    async def _put_large(self, call: Call, name: DocumentId) -> Reply:
-        document = await self._parser.parse(partial(self._read, name), call.body, call.request.deadline_ns)
-        return await settle(call, self._put(call, name, document))
+        return self._parser.then(call, partial(self._read, name), partial(self._put, name))
 
     def _read(self, name: DocumentId, body: bytes) -> bytes:
         """Return the document of a body under the id of its path."""
@@ -86,7 +80,7 @@ class Documents:
             raise InvalidId(f"_id in the body is {shown[:200]}: another than in the path", pointer="/_id")
         return with_id(parsed.normal, name)
 
-    def _put(self, call: Call, name: DocumentId, document: bytes) -> Later:
+    def _put(self, name: DocumentId, call: Call, document: bytes) -> Later:
         database, collection, _ = call.parameters
         fields = call.fields
         outcome = self._backend.put_document(
