@@ -19,7 +19,7 @@ from raftdoc.document.path import MISSING
 from raftdoc.document.value import JsonValue
 from raftdoc.errors import InvalidCursor, QueryOverBudget
 from raftdoc.limits import SCAN_SLICE_BYTES
-from raftdoc.query.context import Budget
+from raftdoc.query.context import BURST_STEPS_MAX, Budget
 from raftdoc.query.index_definition import IndexDefinition
 from raftdoc.query.index_keys import IndexKeyMaker, decode_values
 from raftdoc.query.plan import KeyRange, Plan
@@ -107,7 +107,6 @@ def _by_id(
     if after is not None and after.kind != kind:
         raise InvalidCursor("the cursor is of another order")
     byte_count, row_count, budget = 0, 0, counters.budget
-    steps_left = budget.steps_left
     for start, stop in _remaining(plan, None if after is None else after.id_key):
         for key, body in reader.scan(start, stop, reverse=plan.reverse):
             counters.examine()
@@ -117,9 +116,8 @@ def _by_id(
                 yield Row(Position(kind, 0, b"", key), body, document)
             byte_count += len(body)
             row_count += 1
-            if budget.steps_left != steps_left:
+            if budget.burst_left < BURST_STEPS_MAX:
                 row_count += PAUSE_ROWS * budget.rest()
-                steps_left = budget.steps_left
             if row_count >= PAUSE_ROWS or byte_count >= SCAN_SLICE_BYTES:
                 byte_count = row_count = 0
                 yield None
@@ -195,7 +193,6 @@ class _IndexRun:
 
     def _chunk(self, entries: list[IndexEntry]) -> Rows:
         byte_count, budget = 0, self._counters.budget
-        steps_left = budget.steps_left
         for count, entry in enumerate(entries, 1):
             self._counters.keys_examined += 1
             row = self._covered(entry) if self._plan.is_covered else None
@@ -205,10 +202,7 @@ class _IndexRun:
             judged = self._judge(row, entry)
             if judged is not None:
                 yield judged
-            is_due = False
-            if budget.steps_left != steps_left:
-                is_due = budget.rest()
-                steps_left = budget.steps_left
+            is_due = budget.burst_left < BURST_STEPS_MAX and budget.rest()
             if is_due or count % PAUSE_ROWS == 0 or byte_count >= SCAN_SLICE_BYTES:
                 byte_count = 0
                 yield None

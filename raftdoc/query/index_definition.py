@@ -88,10 +88,10 @@ def parse_index_definition(specification: Mapping[str, Any], pointer: str = "") 
         fields=fields,
         unique=_flag(specification, "unique", pointer),
         sparse=_flag(specification, "sparse", pointer),
-        partial=(partial := _partial(specification.get("partial"), f"{pointer}/partial")) and partial[0],
+        partial_root=_partial_root(specification.get("partial"), f"{pointer}/partial"),
+        partial=specification.get("partial"),
         expire_after_s=_seconds(specification.get("expire_after_s"), f"{pointer}/expire_after_s"),
         multikey_paths=(False,) * len(fields),
-        partial_root=partial and partial[1],
     )
     _check_together(definition, pointer)
     return definition
@@ -151,14 +151,14 @@ def _seconds(value: JsonValue, pointer: str) -> int | None:
     return value
 
 
-def _partial(value: JsonValue, pointer: str) -> tuple[dict[str, JsonValue], Node] | None:
+def _partial_root(value: JsonValue, pointer: str) -> Node | None:
     if value is None:
         return None
     if not isinstance(value, dict):
         raise _fault("partial is a filter", pointer)
     root = parse_filter(value, pointer).root
     _check_partial(root, pointer)
-    return value, root
+    return root
 
 
 def _check_partial(node: Node, pointer: str) -> None:

@@ -108,7 +108,7 @@ class Update:
         elif isinstance(content, Pipeline):
             changed = _run(content, document, context)
         else:
-            moment = Moment(document, is_insert, context.now, context, None if is_insert else filter, bytes_max)
+            moment = Moment(document, is_insert, context, None if is_insert else filter, bytes_max)
             result = apply_node(content, document, (), moment)
             assert isinstance(result, dict), type(result)
             changed = result

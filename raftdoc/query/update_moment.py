@@ -27,10 +27,8 @@ class Moment:
 
     root: dict[str, JsonValue]
     is_insert: bool
-    now: JsonValue
-    """A tagged date."""
     context: Context
-    """In which conditions with expressions are evaluated."""
+    """Has the time, and is what conditions with expressions are evaluated in."""
     filter: Filter | None
     """That the root matches; a document that is made matches none."""
     bytes_max: int

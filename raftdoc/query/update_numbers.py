@@ -171,6 +171,6 @@ def parse_current_date(argument: JsonValue, pointer: str) -> Act:
         raise InvalidQuery(detail, pointer=pointer, mongo_code=BAD_VALUE)
 
     def act(value: Reached, moment: Moment) -> Reached:
-        return kept(value, moment.now)
+        return kept(value, moment.context.now)
 
     return act

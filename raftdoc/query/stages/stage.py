@@ -10,7 +10,7 @@ import orjson
 
 from raftdoc.errors import QueryOverBudget
 from raftdoc.limits import PIPELINE_BYTES_MAX, PIPELINE_DEPTH_MAX
-from raftdoc.query.context import Context
+from raftdoc.query.context import BURST_STEPS_MAX, Context
 from raftdoc.query.expression import Expression, compile_in, new_scope
 from raftdoc.query.expressions.scope import Frame, Reading, Value, fault
 
@@ -94,14 +94,10 @@ StageBuilder: TypeAlias = "Callable[[Value, str, Setting], Stage]"
 def paced(documents: Iterable[Document | None], context: Context) -> Items:
     """Return the documents with pauses between them, for a source that has none of its own; and see `eased`."""
     budget = context.budget
-    left = budget.steps_left
     for place, document in enumerate(documents, 1):
         yield document
-        if budget.steps_left != left:
-            is_due = budget.rest()
-            left = budget.steps_left
-            if is_due:
-                yield None
+        if budget.burst_left < BURST_STEPS_MAX and budget.rest():
+            yield None
         if not place % PAUSE_DOCUMENTS:
             yield None
 
@@ -109,14 +105,10 @@ def paced(documents: Iterable[Document | None], context: Context) -> Items:
 def eased(documents: Iterable[Document | None], context: Context) -> Items:
     """Return the documents, each with a burst of its own, and pauses where expressions have looped for long."""
     budget = context.budget
-    left = budget.steps_left
     for document in documents:
         yield document
-        if budget.steps_left != left:
-            is_due = budget.rest()
-            left = budget.steps_left
-            if is_due:
-                yield None
+        if budget.burst_left < BURST_STEPS_MAX and budget.rest():
+            yield None
 
 
 def rested(documents: Iterable[Document | None]) -> Items:
