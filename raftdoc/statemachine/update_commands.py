@@ -86,12 +86,12 @@ class Run:
         self._parsed: dict[int, Change] = {}
         self._bytes_max = bytes_max
         self._answered_bytes_max = answered_bytes_max
-        self.work_bytes = 0
-        """Of documents that were read or written: a change that changes nothing is work as well."""
+        self._work_before = target.staged.work_bytes
 
-    def _work(self, byte_count: int) -> None:
-        self.work_bytes += byte_count
-        self._target.staged.work_bytes += byte_count
+    @property
+    def work_bytes(self) -> int:
+        """Of documents that were read or written: a change that changes nothing is work as well."""
+        return self._target.staged.work_bytes - self._work_before
 
     def do(self, step: Step, answer: Answer = Answer.NONE) -> tuple[StepResult, bytes | None]:
         """Do one step, or nothing; return what became of it, and the document that the answer is to show."""
@@ -106,7 +106,7 @@ class Run:
         kind, id_key = step[:2]
         collection = self._target.collection(self._name)
         old = None if collection is None else self._target.staged.get(collection.prefix + id_key)
-        self._work(0 if old is None else len(old))
+        self._target.staged.work_bytes += 0 if old is None else len(old)
         if kind == StepKind.INSERT:
             return (TAKEN if old is not None else self._write(id_key, step[2], None)), None
         expected, argument = step[2:4]
@@ -167,7 +167,7 @@ class Run:
         if collection is None:
             return StepResult("limit_reached")
         revision = write_document(target, collection, id_key, document, old)
-        self._work(max(0, len(document) - (0 if old is None else len(old))))
+        self._target.staged.work_bytes += max(0, len(document) - (0 if old is None else len(old)))
         return StepResult(OK, Flag.MODIFIED if old is not None else Flag.CREATED, revision)
 
     def _change(self, number: int) -> Change:
